@@ -1,0 +1,38 @@
+package news
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Kinds of failure that callers decide upon. They are matched with errors.Is.
+var (
+	// ErrNotFound says that no such row exists.
+	ErrNotFound = errors.New("not found")
+	// ErrExists says that the name or identity is already taken.
+	ErrExists = errors.New("already exists")
+	// ErrStale says that what was read has changed since; read again and retry.
+	ErrStale = errors.New("changed in the meantime")
+	// ErrPaused says that the operator has paused the work that was asked for.
+	ErrPaused = errors.New("paused")
+	// ErrToken says that a signed link is not ours, is for another purpose, or has expired.
+	ErrToken = errors.New("this link is not valid")
+)
+
+// FieldError is a user's mistake: it names the field and says what would be
+// right, so that the text can be shown as it is.
+type FieldError struct {
+	Field string // as the user wrote it: a flag, a key of the configuration, a column
+	Value string // what was given; shortened when shown
+	Want  string // what would be right, e.g. "an address like ana@example.org"
+}
+
+// Error renders `zone "Mars/Base": want an IANA zone such as Europe/Istanbul`.
+func (e *FieldError) Error() string {
+	v := e.Value
+	if len(v) > 80 {
+		v = strings.ToValidUTF8(v[:77], "") + "..."
+	}
+	return fmt.Sprintf("%s %q: want %s", e.Field, v, e.Want)
+}

@@ -1,0 +1,79 @@
+package news
+
+import "time"
+
+// ArticleQuery selects released articles, newest first.
+type ArticleQuery struct {
+	TermIDs []int64 // any of them; empty: all articles
+	Since   time.Time
+	Limit   int
+	// WithoutContent leaves ContentHTML empty: lists and tables do not need it.
+	WithoutContent bool
+}
+
+// FeedChanges tells which feeds must be built anew.
+type FeedChanges struct {
+	Cursor  int64   // to be passed as since next time
+	TermIDs []int64 // whose articles, name or slug changed, ancestors included; empty if nothing changed
+}
+
+// SubscriberQuery pages through subscribers by id.
+type SubscriberQuery struct {
+	List    string // name; empty: all
+	AfterID int64
+	Limit   int
+}
+
+// SubscriberRow is a subscriber with all places on lists.
+type SubscriberRow struct {
+	Subscriber
+	Subscriptions []Subscription `json:"subscriptions"`
+}
+
+// DeliveryQuery pages through deliveries by id.
+type DeliveryQuery struct {
+	EditionID int64 // 0: all
+	State     DeliveryState
+	AfterID   int64
+	Limit     int
+}
+
+// APIKey is a bearer key of the publish API. The key itself is never stored.
+type APIKey struct {
+	ID         int64     `json:"id"`
+	Name       string    `json:"name"`
+	Scope      string    `json:"scope"`
+	Hash       string    `json:"-"` // hex SHA-256 of the key
+	CreatedAt  time.Time `json:"created_at"`
+	LastUsedAt time.Time `json:"last_used_at,omitzero"`
+}
+
+// ScopePublish lets a key publish and withdraw articles.
+const ScopePublish = "publish"
+
+// Status is the state of the whole, for `gazetted status` and health checks.
+type Status struct {
+	Paused       bool        `json:"paused"`
+	Schema       int64       `json:"schema"`
+	Articles     int         `json:"articles"` // released
+	Waiting      int         `json:"waiting"`  // found, not yet released
+	LastSeq      int64       `json:"last_seq"`
+	Sources      int         `json:"sources"`
+	Failing      int         `json:"failing_sources"`
+	Lists        int         `json:"lists"`
+	Subscribers  int         `json:"subscribers"`
+	Active       int         `json:"active_subscriptions"`
+	OpenEditions int         `json:"open_editions"`
+	Outbox       OutboxState `json:"outbox"`
+	NextSlot     time.Time   `json:"next_slot,omitzero"`
+}
+
+// CapturedMail is one message in the captured mailbox.
+type CapturedMail struct {
+	Name    string    `json:"name"` // of its file; opaque, safe in a URL
+	From    string    `json:"from"`
+	To      string    `json:"to"`
+	Subject string    `json:"subject"`
+	At      time.Time `json:"at"`
+	Bytes   int64     `json:"bytes"`
+}
