@@ -1,0 +1,177 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"gazetted/internal/news"
+)
+
+// dialect is all that differs between the two databases.
+type dialect struct {
+	name string
+	// skipLocked ends a SELECT that claims rows. SQLite has one writer, so no
+	// row is ever locked by another transaction.
+	skipLocked string
+	// forUpdate locks the rows read, for the same reason only on PostgreSQL.
+	forUpdate string
+	// ints and texts are sub-selects that yield the elements of a JSON array
+	// given as parameter %s. Arrays as parameters exist only on PostgreSQL,
+	// and there ANY(ARRAY(…)) keeps the index in use.
+	ints, texts string
+	// bind turns the $N of our SQL into what the driver takes.
+	bind func(string) string
+	// retryable tells errors after which the same transaction may succeed.
+	retryable func(error) bool
+	// unique tells violations of a unique key.
+	unique func(error) bool
+}
+
+func sqliteDialect() dialect {
+	return dialect{
+		name:  "sqlite",
+		ints:  "IN (SELECT value FROM json_each(%s))",
+		texts: "IN (SELECT value FROM json_each(%s))",
+		// SQLite reads $1 as a parameter *named* "$1"; ?1 is its ordinal form.
+		bind: func(q string) string { return strings.ReplaceAll(q, "$", "?") },
+		// With one writer per process and _txlock=immediate BUSY comes only
+		// from another process holding the lock beyond busy_timeout.
+		retryable: func(err error) bool {
+			var e *sqlite.Error
+			return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
+		},
+		unique: func(err error) bool {
+			var e *sqlite.Error
+			return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+		},
+	}
+}
+
+func postgresDialect() dialect {
+	return dialect{
+		name:       "postgres",
+		skipLocked: " FOR UPDATE SKIP LOCKED",
+		forUpdate:  " FOR UPDATE",
+		ints:       "= ANY (ARRAY(SELECT v::bigint FROM jsonb_array_elements_text(%s::jsonb) AS v))",
+		texts:      "= ANY (ARRAY(SELECT v FROM jsonb_array_elements_text(%s::jsonb) AS v))",
+		bind:       func(q string) string { return q },
+		retryable: func(err error) bool {
+			var e *pq.Error
+			return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01") // serialization failure, deadlock
+		},
+		unique: func(err error) bool {
+			var e *pq.Error
+			return errors.As(err, &e) && e.Code == "23505"
+		},
+	}
+}
+
+// inInts yields `IN (…)` over the JSON array of integers in parameter p.
+func (d dialect) inInts(p string) string { return fmt.Sprintf(d.ints, p) }
+
+// inTexts yields `IN (…)` over the JSON array of strings in parameter p.
+func (d dialect) inTexts(p string) string { return fmt.Sprintf(d.texts, p) }
+
+// busyTimeout is how long a write waits for another process's transaction.
+const busyTimeout = 10 * time.Second
+
+func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	if _, err := os.Stat(abs); errors.Is(err, os.ErrNotExist) && !o.Create {
+		return fmt.Errorf("open database %s: %w", path, ErrNoDatabase)
+	}
+	// WAL lets readers go on while one writes; FULL makes every commit survive
+	// a power cut (NORMAL loses the last ones).
+	pragmas := url.Values{"_pragma": {
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)",
+		"foreign_keys(ON)", "temp_store(MEMORY)", "mmap_size(0)", "cache_size(-16000)",
+	}}
+	dsn := func(extra ...string) string {
+		q := url.Values{"_pragma": append(append([]string{}, pragmas["_pragma"]...), extra...)}
+		if len(extra) == 0 {
+			q.Set("_txlock", "immediate")
+		}
+		return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(abs)}).EscapedPath(), RawQuery: q.Encode()}).String()
+	}
+	s.d = sqliteDialect()
+	if s.writer, err = openDB(ctx, "sqlite", dsn(), 1); err != nil {
+		return fmt.Errorf("open database %s: %w", path, explainSQLite(err))
+	}
+	if s.reader, err = openDB(ctx, "sqlite", dsn("query_only(ON)"), o.Readers); err != nil {
+		return errors.Join(fmt.Errorf("open database %s: %w", path, explainSQLite(err)), s.writer.Close())
+	}
+	return nil
+}
+
+// explainSQLite puts a person's words before the codes that people meet.
+func explainSQLite(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return fmt.Errorf("another program has kept the database locked for %s: %w", busyTimeout, err)
+	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
+		return fmt.Errorf("the file is damaged or no SQLite database; restore a backup: %w", err)
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
+		return fmt.Errorf("the file or its folder cannot be written; check owner and mode: %w", err)
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("the disk is full: %w", err)
+	default:
+		return err
+	}
+}
+
+func (s *Store) openPostgres(ctx context.Context, dsn string, o Options) error {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return &news.FieldError{Field: "database", Value: redact(dsn), Want: "a URL such as postgres://USER@HOST/NAME"}
+	}
+	// PgBouncer in transaction mode answers the wrong query to unnamed prepared
+	// statements unless parameters travel with the query.
+	q := u.Query()
+	if !q.Has("binary_parameters") {
+		q.Set("binary_parameters", "yes")
+	}
+	if !q.Has("connect_timeout") {
+		q.Set("connect_timeout", "10")
+	}
+	u.RawQuery = q.Encode()
+	s.d = postgresDialect()
+	if s.writer, err = openDB(ctx, "postgres", u.String(), o.Readers+4); err != nil {
+		return fmt.Errorf("open database %s: %w", redact(dsn), err)
+	}
+	s.reader = s.writer
+	return nil
+}
+
+func openDB(ctx context.Context, driver, dsn string, conns int) (*sqlx.DB, error) {
+	raw, err := sql.Open(driver, dsn)
+	if err != nil {
+		return nil, err
+	}
+	raw.SetMaxOpenConns(conns)
+	raw.SetMaxIdleConns(conns)
+	raw.SetConnMaxIdleTime(5 * time.Minute)
+	db := sqlx.NewDb(raw, driver)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}

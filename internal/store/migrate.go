@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"gazetted/migrations"
+)
+
+// provider knows the steps of this binary for this database.
+func (s *Store) provider() (*goose.Provider, error) {
+	var steps fs.FS
+	dialect := goose.DialectSQLite3
+	opts := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if s.d.name == "postgres" {
+		steps, dialect = migrations.Postgres(), goose.DialectPostgres
+		// Replicas start together: one migrates, the others wait for it.
+		locker, err := lock.NewPostgresSessionLocker()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, goose.WithSessionLocker(locker))
+	} else {
+		steps = migrations.SQLite()
+	}
+	return goose.NewProvider(dialect, s.writer.DB, steps, opts...)
+}
+
+// Migrate brings the schema up to this binary's. It refuses with
+// ErrNewerSchema a database that a newer binary has written. Steps that
+// another process applies at the same time are waited for.
+func (s *Store) Migrate(ctx context.Context) error {
+	have, want, err := s.Schema(ctx)
+	if err != nil {
+		return err
+	}
+	if have > want {
+		return fmt.Errorf("migrate: schema %d, this binary knows %d: %w", have, want, ErrNewerSchema)
+	}
+	if have == want {
+		return nil
+	}
+	p, err := s.provider()
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		// Another process may have applied the same steps between our look and
+		// our attempt (SQLite has no session lock): then all is well.
+		if have, _, schemaErr := s.Schema(ctx); schemaErr == nil && have == want {
+			return nil
+		}
+		return fmt.Errorf("migrate: %w", explainSQLite(err))
+	}
+	return nil
+}
+
+// Schema returns the version of the database and the newest that this binary
+// knows; 0 is a database without our tables.
+func (s *Store) Schema(ctx context.Context) (have, want int64, err error) {
+	p, err := s.provider()
+	if err != nil {
+		return 0, 0, fmt.Errorf("read schema version: %w", err)
+	}
+	for _, src := range p.ListSources() {
+		want = max(want, src.Version)
+	}
+	if have, err = p.GetDBVersion(ctx); err != nil {
+		return 0, 0, fmt.Errorf("read schema version: %w", explainSQLite(err))
+	}
+	return have, want, nil
+}

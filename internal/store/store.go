@@ -1,0 +1,143 @@
+// Package store keeps everything: every query of the product is here, written
+// once for SQLite and PostgreSQL.
+//
+// A method is one transaction: it happens whole or not at all, and the
+// database handle never leaves the package. Methods are grouped in files by
+// what they store (article_*.go, subscription_*.go, delivery_*.go); dialect.go
+// holds all that differs between the two databases, with the reason.
+//
+// The order of things: Open connects and checks the file or server, Migrate
+// brings the schema up to this binary, then any number of goroutines may call
+// any method. Work that must not be done twice (looks, slots, deliveries) is
+// claimed: a row gets a lease in one committed transaction before the work
+// begins, so that a crash only delays it.
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"gazetted/internal/news"
+)
+
+// Options tune a Store. The zero value is ready for use.
+type Options struct {
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+	// Rand makes secrets and tokens; default crypto/rand.
+	Rand io.Reader
+	// Wake is told, after the commit, what has changed. It must not block.
+	Wake func(news.Wake)
+	// Readers bounds the connections for reading; default 8.
+	Readers int
+	// Create lets Open make a new SQLite file. Without it a missing file is an
+	// error, so that an empty database never takes the place of a lost one.
+	Create bool
+}
+
+// Store is the database. It is safe for concurrent use.
+type Store struct {
+	d      dialect
+	dsn    string
+	writer *sqlx.DB
+	reader *sqlx.DB // the same as writer on PostgreSQL
+	now    func() time.Time
+	rand   io.Reader
+	wake   func(news.Wake)
+}
+
+// ErrNoDatabase says that the SQLite file does not exist.
+var ErrNoDatabase = errors.New("no database there")
+
+// ErrNewerSchema says that the database was written by a newer binary.
+var ErrNewerSchema = errors.New("the database is newer than this binary")
+
+// Open connects to `sqlite:PATH` or `postgres://…` and checks that it answers.
+// It does not change the schema: see Migrate.
+func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
+	s := &Store{dsn: dsn, now: o.Now, rand: o.Rand, wake: o.Wake}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.rand == nil {
+		s.rand = rand.Reader
+	}
+	if s.wake == nil {
+		s.wake = func(news.Wake) {}
+	}
+	if o.Readers <= 0 {
+		o.Readers = 8
+	}
+	var err error
+	switch path, ok := strings.CutPrefix(dsn, "sqlite:"); {
+	case ok && path != "":
+		err = s.openSQLite(ctx, path, o)
+	case strings.HasPrefix(dsn, "postgres://"), strings.HasPrefix(dsn, "postgresql://"):
+		err = s.openPostgres(ctx, dsn, o)
+	default:
+		return nil, &news.FieldError{Field: "database", Value: redact(dsn), Want: "sqlite:PATH or postgres://USER@HOST/NAME"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close closes all connections.
+func (s *Store) Close() error {
+	if s.reader == s.writer {
+		return s.writer.Close()
+	}
+	return errors.Join(s.reader.Close(), s.writer.Close())
+}
+
+// Kind names the database: "sqlite" or "postgres".
+func (s *Store) Kind() string { return s.d.name }
+
+// clock is the store's time: UTC, cut to what the databases keep.
+func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
+
+// redact cuts the password out of a DSN, so that it can be shown.
+func redact(dsn string) string {
+	scheme, rest, ok := strings.Cut(dsn, "://")
+	if !ok {
+		return dsn
+	}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		user, _, _ := strings.Cut(rest[:i], ":")
+		rest = user + rest[i:]
+	}
+	return scheme + "://" + rest
+}
+
+// ms turns an instant into what columns hold: milliseconds since 1970, 0 for "not set".
+func ms(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// at is the inverse of ms.
+func at(v int64) time.Time {
+	if v == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(v).UTC()
+}
+
+// token returns 128 random bits in hex, to fence a claim.
+func (s *Store) token() (string, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(s.rand, b[:]); err != nil {
+		return "", fmt.Errorf("make token: %w", err)
+	}
+	return fmt.Sprintf("%x", b), nil
+}

@@ -1,0 +1,45 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gazetted/internal/dbtest"
+	"gazetted/internal/news"
+	"gazetted/internal/store"
+)
+
+func TestMigrateTwiceChangesNothing(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *dbtest.DB) {
+		if err := db.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		have, want, err := db.Schema(t.Context())
+		if err != nil || have != want || have == 0 {
+			t.Fatalf("schema %d of %d, %v", have, want, err)
+		}
+	})
+}
+
+func TestOpenNeverMakesAnEmptyDatabaseUnasked(t *testing.T) {
+	t.Parallel()
+	_, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "lost.db"), store.Options{})
+	if !errors.Is(err, store.ErrNoDatabase) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestOpenRefusesWhatIsNoDSN(t *testing.T) {
+	t.Parallel()
+	for _, dsn := range []string{"", "sqlite:", "mysql://root:secret@host/db"} {
+		_, err := store.Open(context.Background(), dsn, store.Options{})
+		var field *news.FieldError
+		if !errors.As(err, &field) || field.Field != "database" || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", dsn, err)
+		}
+	}
+}

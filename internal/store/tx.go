@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"gazetted/internal/news"
+)
+
+// tx is one transaction. After an error the transaction is over: the callback
+// returns it and never goes on.
+type tx struct {
+	*sqlx.Tx
+	ctx   context.Context
+	d     dialect
+	now   time.Time
+	wakes []news.Wake
+}
+
+// maxTries bounds how often a transaction that lost a race is run.
+const maxTries = 5
+
+// write runs f in a read-write transaction, again if it lost a race, and
+// tells the wakes after the commit. verb names the work in errors.
+func (s *Store) write(ctx context.Context, verb string, f func(*tx) error) error {
+	var err error
+	for range maxTries {
+		var wakes []news.Wake
+		wakes, err = s.try(ctx, s.writer, nil, f)
+		if err == nil {
+			for _, w := range wakes {
+				s.wake(w)
+			}
+			return nil
+		}
+		if !s.d.retryable(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return fmt.Errorf("%s: %w", verb, explainSQLite(err))
+}
+
+// read runs f in a read-only transaction: everything f reads is of one moment.
+func (s *Store) read(ctx context.Context, verb string, f func(*tx) error) error {
+	o := &sql.TxOptions{ReadOnly: true}
+	if s.d.name == "postgres" {
+		o.Isolation = sql.LevelRepeatableRead // SQLite's reads are so by nature
+	}
+	if _, err := s.try(ctx, s.reader, o, f); err != nil {
+		return fmt.Errorf("%s: %w", verb, explainSQLite(err))
+	}
+	return nil
+}
+
+func (s *Store) try(ctx context.Context, db *sqlx.DB, o *sql.TxOptions, f func(*tx) error) ([]news.Wake, error) {
+	raw, err := db.BeginTxx(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	t := &tx{Tx: raw, ctx: ctx, d: s.d, now: s.clock()}
+	defer func() { _ = raw.Rollback() }() // after Commit it does nothing
+	if err := f(t); err != nil {
+		return nil, err
+	}
+	if err := t.notify(); err != nil {
+		return nil, err
+	}
+	if err := raw.Commit(); err != nil {
+		return nil, err
+	}
+	return t.wakes, nil
+}
+
+// wake asks for w to be told after the commit, once.
+func (t *tx) wake(w news.Wake) {
+	for _, have := range t.wakes {
+		if have == w {
+			return
+		}
+	}
+	t.wakes = append(t.wakes, w)
+}
+
+// channel is where PostgreSQL replicas tell one another of changes.
+const channel = "gazetted"
+
+func (t *tx) notify() error {
+	if t.d.name != "postgres" {
+		return nil
+	}
+	for _, w := range t.wakes {
+		if _, err := t.exec(`SELECT pg_notify($1, $2)`, channel, string(w)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// get reads one row into dest; no row is news.ErrNotFound.
+func (t *tx) get(dest any, q string, args ...any) error {
+	err := t.GetContext(t.ctx, dest, t.d.bind(q), args...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return news.ErrNotFound
+	}
+	return err
+}
+
+// all reads all rows into dest, a pointer to a slice.
+func (t *tx) all(dest any, q string, args ...any) error {
+	return t.SelectContext(t.ctx, dest, t.d.bind(q), args...)
+}
+
+// exec runs a statement and returns the number of rows it changed. A violated
+// unique key is news.ErrExists.
+func (t *tx) exec(q string, args ...any) (int64, error) {
+	res, err := t.ExecContext(t.ctx, t.d.bind(q), args...)
+	if err != nil {
+		if t.d.unique(err) {
+			return 0, fmt.Errorf("%w: %w", news.ErrExists, err)
+		}
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// insert runs an INSERT … RETURNING id. A violated unique key is news.ErrExists.
+func (t *tx) insert(q string, args ...any) (int64, error) {
+	var id int64
+	if err := t.get(&id, q, args...); err != nil {
+		if t.d.unique(err) {
+			return 0, fmt.Errorf("%w: %w", news.ErrExists, err)
+		}
+		return 0, err
+	}
+	return id, nil
+}
+
+// bump moves the counter on by n and returns its new value. On PostgreSQL the
+// row stays locked until the commit, so values become visible in order.
+func (t *tx) bump(counter string, n int64) (int64, error) {
+	var v int64
+	err := t.get(&v, `UPDATE counters SET value = value + $1 WHERE name = $2 RETURNING value`, n, counter)
+	return v, err
+}
+
+// encode writes v as the JSON text that columns hold.
+func encode(v any) (string, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("encode: %w", err)
+	}
+	return string(b), nil
+}
+
+// decode reads a JSON column; empty text leaves v as it is.
+func decode(s string, v any) error {
+	if s == "" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(s), v); err != nil {
+		return fmt.Errorf("decode stored JSON: %w", err)
+	}
+	return nil
+}
