@@ -10,7 +10,7 @@ import (
 )
 
 //go:embed sqlite/*.sql postgres/*.sql
-var files embed.FS //nolint:gochecknoglobals // go:embed needs a package variable
+var files embed.FS
 
 // SQLite returns the steps for SQLite.
 func SQLite() fs.FS { return sub("sqlite") }

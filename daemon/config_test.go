@@ -1,0 +1,114 @@
+package daemon_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gazetted/daemon"
+)
+
+func load(t *testing.T, text string, env map[string]string) (daemon.Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "gazetted.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return daemon.LoadConfig(path, func(k string) (string, bool) { v, ok := env[k]; return v, ok })
+}
+
+// What init writes is read back as it was.
+func TestConfigWrittenIsConfigRead(t *testing.T) {
+	t.Parallel()
+	for name, relays := range map[string][]daemon.RelayConfig{
+		"no relay":   nil,
+		"two relays": {{Name: "a", Host: "a.example.org", TLS: "tls", Connections: 2}, {Name: "b", Host: "b.example.org", Port: 2525, TLS: "none", Connections: 9}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want := daemon.DefaultConfig()
+			want.Site.Title = `The "Gazette" \ of ☃`
+			want.Web.TrustedProxies = []string{"10.0.0.0/8", "::1"}
+			want.Mail.Relays = relays
+			var b bytes.Buffer
+			if err := daemon.WriteConfig(&b, want); err != nil {
+				t.Fatal(err)
+			}
+			got, err := load(t, b.String(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Dir = ""
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestConfigReportsAllFaultsWithTheirPlace(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, `database = "mysql:x"
+lisen = "127.0.0.1:1"
+[site]
+title = ""
+[mail]
+transport = "pigeon"
+capture_max = "many"
+[[mail.relay]]
+host = "smtp.example.org"
+tls = "maybe"
+`, map[string]string{"GAZETTED_FEEDS_ITEMS": "0", "GAZETTED_WEB_TRUSTED_PROXIES": "10.0.0.0/8,nonsense"})
+	var all *daemon.ConfigError
+	if !errors.As(err, &all) {
+		t.Fatalf("got %v", err)
+	}
+	for _, want := range []string{
+		"gazetted.toml:1: database", `gazetted.toml:2: unknown key "lisen"; did you mean "listen"?`, "gazetted.toml:4: site.title",
+		`gazetted.toml:6: mail.transport "pigeon": want one of capture, smtp`, `gazetted.toml:7: mail.capture_max "many": want a whole number`,
+		`gazetted.toml:10: mail.relay.1.tls "maybe"`, `GAZETTED_FEEDS_ITEMS: feeds.items "0"`, `GAZETTED_WEB_TRUSTED_PROXIES: web.trusted_proxies "nonsense"`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in\n%v", want, err)
+		}
+	}
+	if len(all.Faults) != 8 {
+		t.Errorf("%d faults:\n%v", len(all.Faults), err)
+	}
+}
+
+func TestConfigSyntaxErrorNamesTheLine(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, "listen = \"x:1\"\n[site\n", nil)
+	if err == nil || !strings.Contains(err.Error(), "gazetted.toml:2: ") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestConfigFromEnvironmentAlone(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{
+		"GAZETTED_DATABASE": "postgres://u@h/n", "GAZETTED_SITE_TITLE": "T", "GAZETTED_MAIL_TRANSPORT": "smtp",
+		"GAZETTED_MAIL_RELAY_1_HOST": "smtp.example.org", "GAZETTED_MAIL_RELAY_2_HOST": "b.example.org", "GAZETTED_MAIL_RELAY_2_TLS": "tls",
+	}
+	cfg, err := daemon.LoadConfig("", func(k string) (string, bool) { v, ok := env[k]; return v, ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Database != "postgres://u@h/n" || cfg.Site.Title != "T" || len(cfg.Mail.Relays) != 2 || cfg.Mail.Relays[0].TLS != "starttls" || cfg.Mail.Relays[1].TLS != "tls" {
+		t.Errorf("%+v", cfg)
+	}
+}
+
+func TestConfigErrorNeverShowsTheDatabasePassword(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, `database = "postgress://u:canary@h/n"`, nil)
+	if err == nil || strings.Contains(err.Error(), "canary") {
+		t.Fatalf("got %v", err)
+	}
+}

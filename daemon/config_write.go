@@ -1,0 +1,117 @@
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"gazetted/internal/news"
+)
+
+// WriteConfig writes cfg as a commented file: every key with its explanation.
+func WriteConfig(w io.Writer, cfg Config) error {
+	var b strings.Builder
+	b.WriteString("# gazetted.toml: the infrastructure. Sources, lists and subscribers are data: see `gazetted help`.\n")
+	b.WriteString("# Every key can be given in the environment instead, as GAZETTED_<SECTION>_<KEY>.\n")
+	keys := structKeys(reflect.ValueOf(&cfg).Elem(), "")
+	// TOML has no way back to the top level: what belongs there comes first.
+	for _, k := range keys {
+		if !k.section && !strings.Contains(k.key, ".") {
+			writeKey(&b, k, k.key)
+		}
+	}
+	for _, k := range keys {
+		switch {
+		case k.section && k.field.Kind() == reflect.Struct:
+			fmt.Fprintf(&b, "\n# %s\n[%s]\n", k.doc, k.key)
+		case k.section: // relays close their section
+		case strings.Contains(k.key, "."):
+			_, name, _ := strings.Cut(k.key, ".")
+			writeKey(&b, k, name)
+		}
+		if k.key == "mail.relay" {
+			writeRelays(&b, k, cfg.Mail.Relays)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeRelays(b *strings.Builder, section configKey, relays []RelayConfig) {
+	fmt.Fprintf(b, "\n# %s\n", section.doc)
+	if len(relays) == 0 {
+		b.WriteString("#[[mail.relay]]\n")
+		for _, k := range structKeys(reflect.ValueOf(&RelayConfig{TLS: "starttls", Connections: 4}).Elem(), "") {
+			value := quote(k.field)
+			if k.example != "" {
+				value = strconv.Quote(k.example)
+			}
+			fmt.Fprintf(b, "#%s = %s  # %s\n", k.key, value, k.doc)
+		}
+		return
+	}
+	for i := range relays {
+		b.WriteString("[[mail.relay]]\n")
+		for _, k := range structKeys(reflect.ValueOf(&relays[i]).Elem(), "") {
+			writeKey(b, k, k.key)
+		}
+	}
+}
+
+func writeKey(b *strings.Builder, k configKey, name string) {
+	fmt.Fprintf(b, "\n# %s\n", k.doc)
+	if k.field.IsZero() && k.example != "" {
+		example := strconv.Quote(k.example)
+		if k.field.Kind() == reflect.Slice {
+			example = "[" + example + "]"
+		}
+		fmt.Fprintf(b, "#%s = %s\n", name, example)
+		return
+	}
+	fmt.Fprintf(b, "%s = %s\n", name, quote(k.field))
+}
+
+// quote renders a value as TOML.
+func quote(f reflect.Value) string {
+	switch v := f.Interface().(type) {
+	case string:
+		return strconv.Quote(v)
+	case news.Duration:
+		return strconv.Quote(v.String())
+	case []string:
+		items := make([]string, len(v))
+		for i, s := range v {
+			items[i] = strconv.Quote(s)
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// ConfigReference writes the keys as a Markdown page.
+func ConfigReference(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("# Configuration\n\nGenerated from the code by `make generate`.\n\n`gazetted init` writes a commented `gazetted.toml`. " +
+		"Every key can be given in the environment instead; a list is separated by commas. Relative paths start at the file's folder.\n\n" +
+		"| key | environment | default | meaning |\n|---|---|---|---|\n")
+	row := func(k configKey, key, env string) {
+		def := "`" + quote(k.field) + "`"
+		if k.field.IsZero() && k.field.Kind() != reflect.Int && k.field.Kind() != reflect.Bool {
+			def = "(empty)"
+		}
+		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s |\n", key, env, def, strings.ReplaceAll(k.doc, "|", "\\|"))
+	}
+	cfg := DefaultConfig()
+	for _, k := range configKeys(cfg) {
+		row(k, k.key, envName(k.key))
+	}
+	relay := defaultRelay()
+	for _, k := range structKeys(reflect.ValueOf(&relay).Elem(), "") {
+		row(k, "mail.relay[]."+k.key, envName("mail.relay.1."+k.key))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
