@@ -74,7 +74,7 @@ func allowed(name string) bool {
 func printf(format string, values ...any) (string, error) {
 	s := fmt.Sprintf(format, values...)
 	if len(s) > maxPrinted {
-		return "", fmt.Errorf("printf: %w", errBytes)
+		return "", fmt.Errorf("printf: %w", ErrTooLarge)
 	}
 	return s, nil
 }

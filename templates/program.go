@@ -20,11 +20,11 @@ const (
 	maxPageBytes = 16 << 20 // a feed index of 50,000 tags
 )
 
-// Kinds of failure of a rendering.
-var (
-	errSteps = errors.New("does more than a million steps: a loop or a template that uses itself does not end")
-	errBytes = errors.New("writes more than is allowed")
-)
+// ErrTooLarge says that a rendering wrote more than is allowed: 1 MB for each
+// part of a mail, 16 MB for a page.
+var ErrTooLarge = errors.New("writes more than is allowed")
+
+var errSteps = errors.New("does more than a million steps: a loop or a template that uses itself does not end")
 
 // partKind chooses the escaping.
 type partKind bool
@@ -152,8 +152,8 @@ func (p *program) run(view any) (string, error) {
 	switch {
 	case errors.Is(err, errSteps):
 		return "", fmt.Errorf("%s: %w", p.parts[len(p.parts)-1].name, errSteps)
-	case errors.Is(err, errBytes):
-		return "", fmt.Errorf("%s: %w (%d bytes)", p.parts[len(p.parts)-1].name, errBytes, p.maxBytes)
+	case errors.Is(err, ErrTooLarge):
+		return "", fmt.Errorf("%s: %w (%d bytes)", p.parts[len(p.parts)-1].name, ErrTooLarge, p.maxBytes)
 	case err != nil:
 		return "", fault(err)
 	}
@@ -168,7 +168,7 @@ type limitedBuilder struct {
 // Write fails once the limit is passed, which ends the execution.
 func (b *limitedBuilder) Write(p []byte) (int, error) {
 	if len(p) > b.left {
-		return 0, errBytes
+		return 0, ErrTooLarge
 	}
 	b.left -= len(p)
 	return b.Builder.Write(p)
