@@ -1,0 +1,93 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"gazetted/internal/news"
+	"gazetted/templates"
+)
+
+// How much the pages show, and how often a demonstration's page loads itself.
+const (
+	frontArticles = 24
+	termArticles  = 40
+	demoRefresh   = 15 // seconds
+)
+
+func (s *Server) front(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	idx, err := s.index(ctx)
+	if err != nil {
+		return err
+	}
+	articles, err := s.o.Store.Articles(ctx, news.ArticleQuery{Limit: frontArticles, WithoutContent: true})
+	if err != nil {
+		return err
+	}
+	lists, err := s.publicLists(r)
+	if err != nil {
+		return err
+	}
+	f := s.frame(s.o.Links.Home())
+	f.Here = "latest"
+	if s.o.Demo {
+		f.Refresh = demoRefresh
+	}
+	view := templates.FrontPage{Frame: f, Demo: s.o.Demo, Articles: s.pageArticles(articles), Lists: lists, Feeds: s.pageFeeds(news.Term{})}
+	for _, t := range idx.roots() {
+		view.Sections = append(view.Sections, s.pageTerm(t))
+	}
+	s.cachePage(w)
+	return s.page(w, http.StatusOK, "front", view)
+}
+
+// term is the page of a category or tag.
+func (s *Server) term(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	idx, err := s.index(ctx)
+	if err != nil {
+		return err
+	}
+	kind := news.TermKind(r.PathValue("kind"))
+	if kind != news.KindCategory && kind != news.KindTag {
+		return news.ErrNotFound
+	}
+	term, err := idx.find(ctx, s.o.Store, kind, r.PathValue("slug"))
+	var m *moved
+	if errors.As(err, &m) {
+		http.Redirect(w, r, s.topicURL(m.term), http.StatusMovedPermanently)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	articles, err := s.o.Store.Articles(ctx, news.ArticleQuery{TermIDs: idx.within(term.ID), Limit: termArticles, WithoutContent: true})
+	if err != nil {
+		return err
+	}
+	f := s.frame(s.topicURL(term))
+	f.Alternates = append(s.pageFeeds(term), f.Alternates...)
+	view := templates.TermPage{Frame: f, Term: s.pageTerm(term), Articles: s.pageArticles(articles)}
+	view.Term.Children = s.pageTree(idx, term.ID, 0)
+	if term.Kind == news.KindTag {
+		view.Term.Children = nil
+	}
+	for _, id := range idx.tree.Ancestors(term.ID) {
+		if up, ok := idx.tree.Term(id); ok {
+			view.Parents = append([]templates.PageLink{s.link(up.Name, s.local(s.topicURL(up)))}, view.Parents...)
+		}
+	}
+	s.cachePage(w)
+	return s.page(w, http.StatusOK, "term", view)
+}
+
+// pathID reads a row id from the path.
+func pathID(r *http.Request, name string) (int64, error) {
+	id, err := strconv.ParseInt(r.PathValue(name), 10, 64)
+	if err != nil || id <= 0 {
+		return 0, news.ErrNotFound
+	}
+	return id, nil
+}

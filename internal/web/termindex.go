@@ -1,0 +1,96 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"gazetted/internal/news"
+)
+
+// termIndex is all terms at one moment, ready to be looked up and listed. It
+// is immutable.
+type termIndex struct {
+	cursor   int64
+	all      []news.Term
+	tree     *news.TermTree
+	children map[int64][]news.Term // categories by parent, by name; 0: the roots
+	tags     []news.Term           // with articles, most used first
+}
+
+func newTermIndex(terms []news.Term, cursor int64) *termIndex {
+	x := &termIndex{cursor: cursor, all: terms, tree: news.NewTermTree(terms), children: map[int64][]news.Term{}}
+	byName := slices.Clone(terms)
+	slices.SortStableFunc(byName, func(a, b news.Term) int {
+		return cmp.Or(strings.Compare(news.FoldName(a.Name), news.FoldName(b.Name)), cmp.Compare(a.ID, b.ID))
+	})
+	for _, t := range byName {
+		switch {
+		case t.Kind == news.KindCategory:
+			parent := t.ParentID
+			if _, ok := x.tree.Term(parent); !ok {
+				parent = 0 // a parent that is gone must not hide its children
+			}
+			x.children[parent] = append(x.children[parent], t)
+		case t.Articles > 0:
+			x.tags = append(x.tags, t)
+		}
+	}
+	slices.SortStableFunc(x.tags, func(a, b news.Term) int { return cmp.Compare(b.Articles, a.Articles) })
+	return x
+}
+
+// within lists id and everything below it: a category's feed has its
+// children's articles, too.
+func (x *termIndex) within(id int64) []int64 {
+	ids := []int64{id}
+	seen := map[int64]bool{id: true}
+	for i := 0; i < len(ids); i++ {
+		for _, child := range x.children[ids[i]] {
+			if !seen[child.ID] {
+				seen[child.ID] = true
+				ids = append(ids, child.ID)
+			}
+		}
+	}
+	return ids
+}
+
+// roots lists the top categories that have articles, themselves or below.
+func (x *termIndex) roots() []news.Term {
+	return slices.DeleteFunc(slices.Clone(x.children[0]), func(t news.Term) bool { return !x.alive(t.ID) })
+}
+
+func (x *termIndex) alive(id int64) bool {
+	for _, id := range x.within(id) {
+		if t, ok := x.tree.Term(id); ok && t.Articles > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// moved says that a term is now at another slug.
+type moved struct{ term news.Term }
+
+// Error names the new slug.
+func (m *moved) Error() string { return "moved to " + string(m.term.Topic()) }
+
+// find looks a term up by slug; past slugs give a *moved error.
+func (x *termIndex) find(ctx context.Context, store feedStore, kind news.TermKind, slug string) (news.Term, error) {
+	if !news.ValidSlug(slug) {
+		return news.Term{}, news.ErrNotFound
+	}
+	if t, ok := x.tree.ByTopic(news.Term{Kind: kind, Slug: slug}.Topic()); ok {
+		return t, nil
+	}
+	t, err := store.TermBySlug(ctx, kind, slug)
+	if err != nil {
+		return news.Term{}, err
+	}
+	if t.Slug != slug {
+		return news.Term{}, &moved{term: t}
+	}
+	return t, nil
+}
