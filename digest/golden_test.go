@@ -51,6 +51,7 @@ func TestGoldenDigest(t *testing.T) {
 	golden(t, "digest.subject", v.Subject+"\n")
 	golden(t, "digest.html", v.HTML)
 	golden(t, "digest.txt", v.Text)
+	checkMail(t, v, 5)
 	if n := len(v.HTML); n > 24_000 {
 		t.Errorf("HTML of five articles: got %d bytes, want at most 24,000", n)
 	}
@@ -64,4 +65,5 @@ func TestGoldenInstant(t *testing.T) {
 	golden(t, "instant.subject", v.Subject+"\n")
 	golden(t, "instant.html", v.HTML)
 	golden(t, "instant.txt", v.Text)
+	checkMail(t, v, 1)
 }

@@ -25,7 +25,7 @@ func (w *writer) share(title, link string, id int64) []templates.ShareView {
 	if len(link) > maxShared {
 		return out[1:]
 	}
-	u, t, both := url.QueryEscape(link), url.QueryEscape(title), url.QueryEscape(title+" "+link)
+	u, t, both := queryValue(link), queryValue(title), queryValue(title+" "+link)
 	for _, n := range [...][2]string{
 		{"Facebook", "https://www.facebook.com/sharer/sharer.php?u=" + u},
 		{"X", "https://x.com/intent/post?url=" + u + "&text=" + t},
@@ -40,12 +40,14 @@ func (w *writer) share(title, link string, id int64) []templates.ShareView {
 	return out
 }
 
-// mailto makes a new mail without recipient (RFC 6068 §2). Unlike a form, it
-// writes a space as %20 and a line break as %0D%0A (§5).
+// mailto makes a new mail without recipient (RFC 6068 §2).
 func mailto(subject, body string) string {
-	return "mailto:?subject=" + mailtoEscape(subject) + "&body=" + mailtoEscape(subject+"\r\n"+body)
+	return "mailto:?subject=" + queryValue(subject) + "&body=" + queryValue(body)
 }
 
-func mailtoEscape(s string) string {
-	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
+// queryValue escapes s for a query. A space becomes %20, which is right in a
+// form's query and in a mailto (RFC 6068 §5); slashes and colons stay, as they
+// may (RFC 3986 §3.4), because ten links an article add up.
+func queryValue(s string) string {
+	return strings.NewReplacer("+", "%20", "%2F", "/", "%3A", ":").Replace(url.QueryEscape(s))
 }
