@@ -58,11 +58,12 @@ type SiteView struct {
 	Links  []Anchor // of the footer, e.g. imprint and privacy policy
 }
 
-// PostalLine is the postal address on one line.
+// PostalLine is the postal address on one line, without the title, beside
+// which it stands.
 func (s SiteView) PostalLine() string {
 	var parts []string
 	for line := range strings.Lines(s.Postal) {
-		if line = strings.Trim(line, " \t\r\n,"); line != "" {
+		if line = strings.Trim(line, " \t\r\n,"); line != "" && line != s.Title {
 			parts = append(parts, line)
 		}
 	}
