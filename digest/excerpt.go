@@ -19,6 +19,9 @@ const (
 	tinyExcerpt = 140 // where an edition is too long
 )
 
+// maxOpening is how many bytes of HTML are looked through for a beginning.
+const maxOpening = 64 << 10
+
 // excerpt is the beginning of an article as plain text, or "" where only its
 // title may be mailed. The publisher's summary goes first; a summary that a
 // machine cut ("[…]") only where the body gives nothing.
@@ -53,9 +56,10 @@ func ellipsisUnlessCut(s string) string {
 // opening collects the first paragraphs of running text. Contents lists,
 // tables, captions, headings, FAQs below them and paragraphs that only lead
 // elsewhere ("Read another news …", a related headline) are not an article's
-// beginning. It stops as soon as there is enough, so that the length of the
-// article does not matter.
+// beginning. It stops as soon as there is enough, and looks no further than
+// maxOpening, so that the length of the article does not matter.
 func opening(content string) string {
+	content = strings.ToValidUTF8(content[:min(len(content), maxOpening)], "")
 	p := paragraphs{tokens: html.NewTokenizer(strings.NewReader(content))}
 	for p.next() && p.length < maxExcerpt {
 	}

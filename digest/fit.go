@@ -96,13 +96,13 @@ func (w *writer) view(items []item, related []news.Article, s shape) templates.D
 			continue
 		}
 		if len(v.More) < s.headlines {
-			v.More = append(v.More, templates.HeadlineView{Title: w.title(&it.article), URL: it.article.URL})
+			v.More = append(v.More, templates.HeadlineView{Title: w.title(&it.article), URL: w.link(&it.article)})
 			continue
 		}
 		rest++
 	}
 	if rest > 0 {
-		v.Rest, v.RestURL = rest, w.site.URL
+		v.Rest, v.RestURL = rest, webLink(w.site.URL)
 		if v.List.Archive != "" {
 			v.RestURL = v.List.Archive
 		}

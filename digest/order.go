@@ -51,7 +51,7 @@ func sectionOf(a *news.Article, list *news.List, tree *news.TermTree) section {
 	if len(choices) > 1 {
 		for rank, term := range choices {
 			if slices.ContainsFunc(a.Categories, func(c news.Term) bool { return tree.Within(c.ID, term.ID) }) {
-				return section{rank: rank, id: term.ID, name: oneLine(term.Name)}
+				return section{rank: rank, id: term.ID, name: cutWord(oneLine(term.Name), maxKicker)}
 			}
 		}
 	}
@@ -59,7 +59,7 @@ func sectionOf(a *news.Article, list *news.List, tree *news.TermTree) section {
 		return section{rank: lastRank}
 	}
 	first := a.Categories[0]
-	return section{rank: len(choices), id: first.ID, name: oneLine(first.Name)}
+	return section{rank: len(choices), id: first.ID, name: cutWord(oneLine(first.Name), maxKicker)}
 }
 
 // order sorts items as an edition shows them: by section, inside a section

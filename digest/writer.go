@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -48,7 +49,7 @@ func (w *writer) title(a *news.Article) string {
 	if t := cutWord(oneLine(a.Title), maxTitle); t != "" {
 		return t
 	}
-	return a.URL
+	return cutWord(oneLine(a.URL), maxTitle)
 }
 
 // head is the view without its articles.
@@ -82,7 +83,7 @@ func (w *writer) why(list, address string) string {
 func (w *writer) article(it *item, headed bool, excerptLen int) templates.ArticleView {
 	a := &it.article
 	v := templates.ArticleView{
-		Title: w.title(a), URL: a.URL, Kicker: w.kicker(it, headed), Authors: w.authors(a.Authors), Published: a.PublishedAt.In(w.zone),
+		Title: w.title(a), URL: w.link(a), Kicker: w.kicker(it, headed), Authors: w.authors(a.Authors), Published: a.PublishedAt.In(w.zone),
 	}
 	if a.Edited() {
 		v.Updated = a.UpdatedAt.In(w.zone)
@@ -100,10 +101,8 @@ func (w *writer) article(it *item, headed bool, excerptLen int) templates.Articl
 	v.Tags = w.tags(a.Tags)
 	v.SharePage = w.links.Share(a.ID)
 	v.PrintPage = v.SharePage + "?print"
-	v.Share = w.share(cut(v.Title, maxTitle/2), a.URL, a.ID)
-	if webURL(a.CommentsURL) {
-		v.Discuss = a.CommentsURL
-	}
+	v.Share = w.share(cut(v.Title, maxTitle/2), v.URL, a.ID)
+	v.Discuss = webLink(a.CommentsURL)
 	return v
 }
 
@@ -147,7 +146,7 @@ func (w *writer) related(found []news.Article) []templates.RelatedView {
 	var out []templates.RelatedView
 	for i := range found {
 		a := &found[i]
-		v := templates.RelatedView{Title: w.title(a), URL: a.URL, Authors: w.authors(a.Authors)}
+		v := templates.RelatedView{Title: w.title(a), URL: w.link(a), Authors: w.authors(a.Authors)}
 		if len(a.Categories) > 0 {
 			v.Category = cutWord(oneLine(a.Categories[0].Name), maxTag)
 		}
@@ -164,7 +163,7 @@ func image(img *news.Image, title string, width, height int) *templates.ImageVie
 	if img == nil || !webURL(img.URL) {
 		return nil
 	}
-	v := &templates.ImageView{URL: img.URL, Alt: cut(oneLine(img.Alt), maxTitle), Width: width}
+	v := &templates.ImageView{URL: webLink(img.URL), Alt: cut(oneLine(img.Alt), maxTitle), Width: width}
 	if v.Alt == "" {
 		v.Alt = title
 	}
@@ -181,8 +180,40 @@ func image(img *news.Image, title string, width, height int) *templates.ImageVie
 	return v
 }
 
-// webURL tells whether a link may stand in a mail.
+// webURL tells whether s is an absolute http or https URL.
 func webURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+}
+
+// webLink is s as it stands in both parts of a mail, or "" if it is no web
+// address. It escapes what html/template would escape in an href, so that both
+// parts have the same link, and with it spaces and line breaks, which would
+// end a link in the text part.
+func webLink(s string) string {
+	if !webURL(s) {
+		return ""
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("-._~!#$&*+,/:;=?@[]", c) >= 0,
+			c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02x", c)
+		}
+	}
+	return b.String()
+}
+
+func isHex(c byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", c) >= 0 }
+
+// link leads to the article, or, if its address is none, to our page of it.
+func (w *writer) link(a *news.Article) string {
+	if u := webLink(a.URL); u != "" {
+		return u
+	}
+	return w.links.Share(a.ID)
 }
