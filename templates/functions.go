@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/language"
+	"golang.org/x/text/width"
 )
 
 // stepName is the function that counts steps; see program.
@@ -79,29 +79,63 @@ func printf(format string, values ...any) (string, error) {
 	return s, nil
 }
 
-// Wrap breaks text at spaces into lines of at most width characters, each
-// after indent. A word that is longer, such as a URL, gets a line of its own.
-// Line breaks of text are taken for spaces.
-func Wrap(width int, indent, text string) string {
+// Wrap breaks text at spaces into lines of at most limit columns, each after
+// indent. A word that is longer is broken, as languages without spaces need it,
+// unless it is a URL: that gets a line of its own. Line breaks of text are taken
+// for spaces.
+func Wrap(limit int, indent, text string) string {
 	var b strings.Builder
-	used := 0
+	left := 0 // columns of the line
 	for _, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case b.Len() == 0:
-			b.WriteString(indent)
-			used = utf8.RuneCountInString(indent)
-		case used+1+n > width:
-			b.WriteString("\n" + indent)
-			used = utf8.RuneCountInString(indent)
-		default:
-			b.WriteByte(' ')
-			used++
+		for _, piece := range pieces(word, limit-columns(indent)) {
+			n := columns(piece)
+			switch {
+			case b.Len() == 0:
+				b.WriteString(indent)
+				left = limit - columns(indent)
+			case n >= left:
+				b.WriteString("\n" + indent)
+				left = limit - columns(indent)
+			default:
+				b.WriteByte(' ')
+				left--
+			}
+			b.WriteString(piece)
+			left -= n
 		}
-		b.WriteString(word)
-		used += n
 	}
 	return b.String()
+}
+
+// pieces cuts a word into pieces of at most limit columns.
+func pieces(word string, limit int) []string {
+	if columns(word) <= limit || strings.Contains(word, "://") || limit < 2 {
+		return []string{word}
+	}
+	var out []string
+	start, used := 0, 0
+	for i, r := range word {
+		n := columns(string(r))
+		if used+n > limit {
+			out = append(out, word[start:i])
+			start, used = i, 0
+		}
+		used += n
+	}
+	return append(out, word[start:])
+}
+
+// columns is how wide s is in a font of fixed width: East Asian characters
+// take two columns.
+func columns(s string) int {
+	n := 0
+	for _, r := range s {
+		n++
+		if k := width.LookupRune(r).Kind(); k == width.EastAsianWide || k == width.EastAsianFullwidth {
+			n++
+		}
+	}
+	return n
 }
 
 func rule(char string, n int) string {
