@@ -188,6 +188,7 @@ CREATE TABLE schedules ( -- one row per (list, frequency, zone): the next slot
     zone           TEXT NOT NULL, -- IANA
     next_due_at    INTEGER NOT NULL, -- 0 for instant: due as soon as there is news
     served_through INTEGER NOT NULL, -- where the previous edition of this series ended
+    computed_at    INTEGER NOT NULL, -- when next_due_at was computed: if the clock is behind it now, it is computed anew
     PRIMARY KEY (list_id, frequency, zone)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX schedules_due ON schedules (next_due_at);
@@ -206,13 +207,17 @@ CREATE TABLE editions (
     slug         TEXT NOT NULL DEFAULT '',
     subject      TEXT NOT NULL DEFAULT '',
     leased_until INTEGER NOT NULL DEFAULT 0,
+    taken        INTEGER NOT NULL DEFAULT 1, -- how often somebody began to make it
     closed_at    INTEGER NOT NULL DEFAULT 0,
     done_at      INTEGER NOT NULL DEFAULT 0,
     articles     INTEGER NOT NULL DEFAULT 0,
     intended     INTEGER NOT NULL DEFAULT 0,
+    counts       TEXT NOT NULL DEFAULT '', -- JSON: its deliveries by state, frozen once done
     UNIQUE (list_id, frequency, zone, slot_key)
 ) STRICT;
 CREATE UNIQUE INDEX editions_slug ON editions (list_id, slug) WHERE slug <> '';
+-- One at a time: two open editions of a series would carry the same articles.
+CREATE UNIQUE INDEX editions_open ON editions (list_id, frequency, zone) WHERE state = 'open';
 CREATE INDEX editions_unfinished ON editions (state) WHERE state IN ('open', 'closed');
 
 CREATE TABLE edition_articles ( -- frozen when the edition closed
@@ -241,13 +246,16 @@ CREATE TABLE deliveries (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     kind            TEXT NOT NULL,
     edition_id      INTEGER NOT NULL, -- 0 for mails that belong to no edition
-    variant_id      INTEGER NOT NULL REFERENCES variants (id) ON DELETE CASCADE,
+    variant_id      INTEGER NOT NULL, -- of variants; a foreign key would want one more index on the largest table
     list_id         INTEGER NOT NULL,
     subscriber_id   INTEGER NOT NULL,
     subscription_id INTEGER NOT NULL,
     state           TEXT NOT NULL,
     attempts        INTEGER NOT NULL DEFAULT 0,
-    next_at         INTEGER NOT NULL, -- of the next attempt; while claimed: the end of the lease
+    crashes         INTEGER NOT NULL DEFAULT 0, -- attempts that ended without an outcome
+    doubts          INTEGER NOT NULL DEFAULT 0, -- final dots without a reply: each may be an extra copy
+    next_at         INTEGER NOT NULL, -- of the next attempt, 0: at once; while claimed: the end of the lease
+    lease           INTEGER NOT NULL DEFAULT 0, -- milliseconds; begins anew at the final dot
     expires_at      INTEGER NOT NULL,
     token           TEXT NOT NULL DEFAULT '',
     created_at      INTEGER NOT NULL,
@@ -258,7 +266,9 @@ CREATE TABLE deliveries (
     reply           TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE UNIQUE INDEX deliveries_once ON deliveries (edition_id, subscriber_id) WHERE edition_id > 0;
-CREATE INDEX deliveries_due ON deliveries (next_at) WHERE state IN ('pending', 'deferred', 'claimed', 'dot_pending');
+-- By list, so that a million deliveries of a paused list are not waded through.
+CREATE INDEX deliveries_due ON deliveries (list_id, kind, next_at) WHERE state IN ('pending', 'deferred');
+CREATE INDEX deliveries_leased ON deliveries (next_at) WHERE state IN ('claimed', 'dot_pending');
 CREATE INDEX deliveries_edition ON deliveries (edition_id, state);
 CREATE INDEX deliveries_subscriber ON deliveries (subscriber_id);
 
@@ -270,6 +280,7 @@ CREATE TABLE audit (
     object TEXT NOT NULL,
     detail TEXT NOT NULL
 ) STRICT;
+CREATE INDEX audit_object ON audit (object);
 
 -- +goose Down
 SELECT 1; -- migrations only go forward; restore a backup to go back

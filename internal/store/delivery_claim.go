@@ -1,0 +1,224 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"gazetted/internal/news"
+)
+
+// maxRounds bounds how many batches one claim looks through when all that is
+// due has expired or was left.
+const maxRounds = 10
+
+// ClaimDeliveries hands up to limit due deliveries to the caller, in the order
+// in which they are to be sent; until lease is over nobody else gets them.
+// Their attempt is counted and their next one lies ahead when it returns, so
+// that a crash never hammers the relay. The lease must be longer than the wait
+// for a reply (10 minutes, RFC 5321 §4.5.3.2.6): it begins anew at MarkDot.
+//
+// Confirmations come before editions, because somebody waits for them; lists
+// share the rest. What has expired, or whose reader has left, is ended here and
+// not returned. A delivery that was in hand at a crash comes alone, after the
+// others, so that it can take nothing down with it. While everything is
+// paused there is nothing to claim.
+func (s *Store) ClaimDeliveries(ctx context.Context, limit int, lease time.Duration) ([]news.Delivery, error) {
+	token, err := s.token()
+	if err != nil {
+		return nil, err
+	}
+	var out []news.Delivery
+	err = s.write(ctx, "claim deliveries", func(t *tx) error {
+		out = nil
+		if paused, err := t.paused(); err != nil || paused {
+			return err
+		}
+		for range maxRounds {
+			rows, err := t.dueDeliveries(limit)
+			if err != nil || len(rows) == 0 {
+				return err
+			}
+			if out, err = t.claim(rows, token, lease); err != nil || len(out) > 0 {
+				return err
+			}
+		}
+		t.wake(news.WakeOutbox) // there may be more behind
+		return nil
+	})
+	return out, err
+}
+
+// The range of deliveries_due that a list's deliveries of one kind are.
+const (
+	dueRange      = `d.kind = $1 AND d.state IN ('pending', 'deferred') AND d.next_at <= $2`
+	dueListsQuery = `SELECT l.id FROM lists l WHERE NOT l.paused
+		AND EXISTS (SELECT 1 FROM deliveries d WHERE d.list_id = l.id AND ` + dueRange + `) ORDER BY l.id`
+	dueQuery = `SELECT ` + deliveryColumns + ` FROM deliveries d WHERE ` + dueRange + ` AND d.list_id = $3 ORDER BY d.next_at LIMIT $4`
+)
+
+// dueDeliveries locks what is to be claimed next, of one kind.
+func (t *tx) dueDeliveries(limit int) ([]deliveryRow, error) {
+	for _, kind := range []news.VariantKind{news.VariantConfirm, news.VariantEdition} {
+		var lists []int64
+		if err := t.all(&lists, dueListsQuery, string(kind), ms(t.now)); err != nil {
+			return nil, err
+		}
+		var out []deliveryRow
+		for i, id := range lists {
+			share := (limit - len(out) + len(lists) - i - 1) / (len(lists) - i)
+			if share <= 0 {
+				break
+			}
+			var rows []deliveryRow
+			if err := t.all(&rows, dueQuery+t.d.skipLocked, string(kind), ms(t.now), id, share); err != nil {
+				return nil, err
+			}
+			out = append(out, rows...)
+		}
+		if len(out) > 0 {
+			// By id, so that recovery knows which one of a claim came first.
+			slices.SortFunc(out, func(a, b deliveryRow) int { return cmp.Compare(a.ID, b.ID) })
+			return out, nil
+		}
+	}
+	return nil, nil
+}
+
+// reader is who a delivery goes to, read in the transaction of the claim.
+type reader struct {
+	ID      int64  `db:"id"`
+	State   string `db:"state"`
+	Address string `db:"address"`
+	Name    string `db:"name"`
+}
+
+// readers finds the people of subscriptions. CROSS JOIN keeps SQLite, after an
+// ANALYZE, from reading all subscribers to find a few.
+const readersQuery = `SELECT p.id, p.state, s.address, s.name FROM subscriptions p CROSS JOIN subscribers s
+	WHERE s.id = p.subscriber_id AND p.id `
+
+func (t *tx) readers(rows []deliveryRow) (map[int64]reader, error) {
+	ids := make([]int64, 0, len(rows))
+	for _, r := range rows {
+		ids = append(ids, r.SubscriptionID)
+	}
+	list, err := encode(ids)
+	if err != nil {
+		return nil, err
+	}
+	var have []reader
+	if err := t.all(&have, readersQuery+t.d.inInts("$1"), list); err != nil {
+		return nil, err
+	}
+	out := make(map[int64]reader, len(have))
+	for _, r := range have {
+		out[r.ID] = r
+	}
+	return out, nil
+}
+
+func (t *tx) claim(rows []deliveryRow, token string, lease time.Duration) ([]news.Delivery, error) {
+	readers, err := t.readers(rows)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		expired, left    []int64
+		clear, suspected []deliveryRow
+	)
+	for _, r := range rows {
+		wanted := news.SubscriptionActive
+		if r.Kind == string(news.VariantConfirm) {
+			wanted = news.SubscriptionPending
+		}
+		switch {
+		case r.ExpiresAt > 0 && r.ExpiresAt <= ms(t.now):
+			expired = append(expired, r.ID)
+		case readers[r.SubscriptionID].State != string(wanted):
+			left = append(left, r.ID)
+		case r.Crashes > 0:
+			suspected = append(suspected, r)
+		default:
+			clear = append(clear, r)
+		}
+	}
+	if err := t.endDeliveries(news.DeliveryExpired, expired); err != nil {
+		return nil, err
+	}
+	if err := t.endDeliveries(news.DeliverySuppressed, left); err != nil {
+		return nil, err
+	}
+	if len(clear) == 0 && len(suspected) > 0 {
+		clear = suspected[:1]
+	}
+	return t.take(clear, readers, token, lease)
+}
+
+// endDeliveries ends deliveries that nobody holds.
+func (t *tx) endDeliveries(state news.DeliveryState, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	list, err := encode(ids)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE deliveries SET state = $1, token = '', ended_at = $2 WHERE id `+t.d.inInts("$3"), string(state), ms(t.now), list)
+	return err
+}
+
+// take claims rows under one token.
+func (t *tx) take(rows []deliveryRow, readers map[int64]reader, token string, lease time.Duration) ([]news.Delivery, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	until := t.now.Add(lease)
+	ids := make([]int64, 0, len(rows))
+	out := make([]news.Delivery, 0, len(rows))
+	for _, r := range rows {
+		ids = append(ids, r.ID)
+		d := r.delivery()
+		d.State, d.Token, d.NextAt = news.DeliveryClaimed, token, until
+		d.Attempts++
+		d.Address = readers[r.SubscriptionID].Address
+		if d.Kind != news.VariantConfirm { // a stranger may have put the name into the form
+			d.Name = readers[r.SubscriptionID].Name
+		}
+		out = append(out, d)
+	}
+	list, err := encode(ids)
+	if err != nil {
+		return nil, err
+	}
+	_, err = t.exec(`UPDATE deliveries SET state = 'claimed', token = $1, attempts = attempts + 1, next_at = $2, lease = $3 WHERE id `+t.d.inInts("$4"),
+		token, ms(until), lease.Milliseconds(), list)
+	return out, err
+}
+
+// MarkDot notes that the final dot of a claimed delivery is about to be sent,
+// and begins its lease anew. It is false if the delivery is not the caller's to
+// send: the lease is over, the reader has left, or sending was paused (then the
+// delivery is handed back). The caller must then drop the connection without
+// the dot. After true it may have been delivered, whatever happens.
+func (s *Store) MarkDot(ctx context.Context, deliveryID int64, token string) (bool, error) {
+	if token == "" {
+		return false, nil
+	}
+	var ok bool
+	err := s.write(ctx, "mark dot", func(t *tx) error {
+		const ours = ` WHERE id = $1 AND token = $2 AND state = 'claimed'`
+		const paused = `(EXISTS (SELECT 1 FROM settings WHERE name = 'paused' AND value = 'true')
+			OR EXISTS (SELECT 1 FROM lists l WHERE l.id = deliveries.list_id AND l.paused))`
+		n, err := t.exec(`UPDATE deliveries SET state = 'dot_pending', next_at = CAST($3 AS BIGINT) + lease`+ours+` AND next_at > $3 AND NOT `+paused,
+			deliveryID, token, ms(t.now))
+		if ok = n == 1; ok || err != nil {
+			return err
+		}
+		_, err = t.exec(`UPDATE deliveries SET state = 'deferred', token = '', next_at = $3, attempts = attempts - 1`+ours+` AND `+paused,
+			deliveryID, token, ms(t.now))
+		return err
+	})
+	return ok && err == nil, err
+}

@@ -1,0 +1,304 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gazetted/internal/news"
+)
+
+// What a delivery may go through before it is quarantined.
+const (
+	// maxCrashes counts attempts that ended without an outcome.
+	maxCrashes = 3
+	// maxDoubts counts final dots after which a crash left the reply unknown:
+	// with the second there may be two copies already.
+	maxDoubts = 2
+)
+
+// progress is what sending changes in a delivery.
+type progress struct {
+	ID           int64  `db:"id"`
+	ListID       int64  `db:"list_id"`
+	SubscriberID int64  `db:"subscriber_id"`
+	State        string `db:"state"`
+	Token        string `db:"token"`
+	Attempts     int    `db:"attempts"`
+	Crashes      int    `db:"crashes"`
+	Doubts       int    `db:"doubts"`
+	NextAt       int64  `db:"next_at"`
+	ExpiresAt    int64  `db:"expires_at"`
+	EndedAt      int64  `db:"ended_at"`
+	Relay        string `db:"relay"`
+	Code         int    `db:"code"`
+	Enhanced     string `db:"enhanced"`
+	Reply        string `db:"reply"`
+	Known        bool   `db:"known"` // false: the person was erased
+}
+
+const progressSelect = `SELECT d.id, d.list_id, d.subscriber_id, d.state, d.token, d.attempts, d.crashes, d.doubts, d.next_at, d.expires_at,
+	d.ended_at, d.relay, d.code, d.enhanced, d.reply, EXISTS (SELECT 1 FROM subscribers s WHERE s.id = d.subscriber_id) AS known FROM deliveries d `
+
+func (p *progress) end(state news.DeliveryState, now time.Time) {
+	p.State, p.EndedAt, p.Token = string(state), ms(now), ""
+}
+
+// RecordOutcomes stores what became of attempts, all in one transaction. An
+// outcome counts if its token is still that of the delivery's latest claim,
+// even after the lease, as long as nobody has claimed it since: a late truth is
+// a truth. Others are passed over.
+//
+// A delivery that would be tried again only after it expires has expired. One
+// whose final reply was lost is sent again or held, as its list says. A hard
+// bounce (Suppress) also suppresses the address and ends all its subscriptions.
+func (s *Store) RecordOutcomes(ctx context.Context, outcomes []news.Outcome) error {
+	if len(outcomes) == 0 {
+		return nil
+	}
+	signer, err := s.signer(ctx)
+	if err != nil {
+		return err
+	}
+	byID := make(map[int64]news.Outcome, len(outcomes))
+	for _, o := range outcomes {
+		if !o.State.Ended() && o.State != news.DeliveryDeferred && o.State != news.DeliveryUncertain {
+			return fmt.Errorf("record outcomes: %q is no outcome", o.State)
+		}
+		byID[o.DeliveryID] = o
+	}
+	return s.write(ctx, "record outcomes", func(t *tx) error {
+		if err := t.lockBounced(byID); err != nil {
+			return err
+		}
+		rows, err := t.progressOf(byID)
+		if err != nil {
+			return err
+		}
+		hold, err := t.holdingLists()
+		if err != nil {
+			return err
+		}
+		changed := make([]progress, 0, len(rows))
+		for _, p := range rows {
+			o := byID[p.ID]
+			if o.Token == "" || o.Token != p.Token || news.DeliveryState(p.State).Ended() {
+				continue
+			}
+			changed = append(changed, p.after(o, hold[p.ListID], t.now))
+		}
+		if err := t.storeProgress(changed); err != nil {
+			return err
+		}
+		for _, p := range changed {
+			if o := byID[p.ID]; o.Suppress && p.Known {
+				if err := t.bounce(signer, p.SubscriberID, o); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// after is p once o is known. Pure.
+func (p progress) after(o news.Outcome, hold bool, now time.Time) progress {
+	if !o.At.IsZero() {
+		now = o.At
+	}
+	p.Relay, p.Code, p.Enhanced, p.Reply, p.Token = clean(o.Relay), o.Code, clean(o.Enhanced), clean(o.Reply), ""
+	if !p.Known { // a reply often repeats the address
+		p.Reply = ""
+	}
+	if o.FreeAttempt {
+		p.Attempts = max(0, p.Attempts-1)
+	}
+	if o.State.Ended() {
+		p.end(o.State, now)
+		return p
+	}
+	p.State, p.NextAt = string(news.DeliveryDeferred), ms(o.NextAt)
+	if o.NextAt.IsZero() {
+		p.NextAt = ms(now)
+	}
+	if o.State == news.DeliveryUncertain {
+		p.Crashes++
+		p.Doubts++
+		switch {
+		case hold:
+			p.State = string(news.DeliveryUncertain)
+			return p
+		case p.Crashes >= maxCrashes:
+			p.end(news.DeliveryQuarantined, now)
+			return p
+		}
+	}
+	if p.ExpiresAt > 0 && p.NextAt >= p.ExpiresAt {
+		p.end(news.DeliveryExpired, now)
+	}
+	return p
+}
+
+// lockBounced locks the people whose addresses are to be suppressed, before
+// any of their deliveries: the order in which everybody locks.
+func (t *tx) lockBounced(byID map[int64]news.Outcome) error {
+	ids := []int64{}
+	for id, o := range byID {
+		if o.Suppress {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	list, err := encode(ids)
+	if err != nil {
+		return err
+	}
+	var people []int64
+	return t.all(&people, `SELECT s.id FROM subscribers s WHERE s.id IN (SELECT d.subscriber_id FROM deliveries d WHERE d.id `+t.d.inInts("$1")+`)
+		ORDER BY s.id`+t.d.forUpdate, list)
+}
+
+func (t *tx) progressOf(byID map[int64]news.Outcome) ([]progress, error) {
+	ids := make([]int64, 0, len(byID))
+	for id := range byID {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	list, err := encode(ids)
+	if err != nil {
+		return nil, err
+	}
+	var rows []progress
+	err = t.all(&rows, progressSelect+`WHERE d.id `+t.d.inInts("$1")+` ORDER BY d.id`+t.d.forUpdate, list)
+	return rows, err
+}
+
+// holdingLists are the lists that never risk a second copy.
+func (t *tx) holdingLists() (map[int64]bool, error) {
+	var ids []int64
+	if err := t.all(&ids, `SELECT id FROM lists WHERE on_uncertain = 'hold'`); err != nil {
+		return nil, err
+	}
+	out := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		out[id] = true
+	}
+	return out, nil
+}
+
+// bounce suppresses the address of a locked person.
+func (t *tx) bounce(signer *news.Signer, subscriberID int64, o news.Outcome) error {
+	var r struct {
+		Address string `db:"address"`
+		Key     string `db:"address_key"`
+	}
+	if err := t.get(&r, `SELECT address, address_key FROM subscribers WHERE id = $1`, subscriberID); err != nil {
+		return err
+	}
+	t.wake(news.WakeLists)
+	note := strings.TrimSpace(fmt.Sprintf("%d %s %s", o.Code, o.Enhanced, o.Reply))
+	if err := t.suppress(signer.KeyedHash(r.Key), r.Address, news.SuppressedBounce, note); err != nil {
+		return err
+	}
+	return t.endSubscriptions(subscriberID, news.SuppressedBounce)
+}
+
+// storeChunk bounds the rows of one UPDATE: SQLite takes 32,766 parameters.
+const storeChunk = 500
+
+// storeProgress writes all rows in a few statements. The casts tell PostgreSQL
+// the types of a VALUES list; the names column1 … are those of both databases.
+func (t *tx) storeProgress(all []progress) error {
+	for rows := range slices.Chunk(all, storeChunk) {
+		var values strings.Builder
+		args := make([]any, 0, 12*len(rows))
+		for i, p := range rows {
+			if i > 0 {
+				values.WriteString(", ")
+			}
+			n := len(args)
+			fmt.Fprintf(&values, `(CAST($%d AS BIGINT), CAST($%d AS TEXT), CAST($%d AS TEXT), CAST($%d AS BIGINT), CAST($%d AS BIGINT), CAST($%d AS BIGINT),
+				CAST($%d AS BIGINT), CAST($%d AS BIGINT), CAST($%d AS TEXT), CAST($%d AS BIGINT), CAST($%d AS TEXT), CAST($%d AS TEXT))`,
+				n+1, n+2, n+3, n+4, n+5, n+6, n+7, n+8, n+9, n+10, n+11, n+12)
+			args = append(args, p.ID, p.State, p.Token, p.Attempts, p.Crashes, p.Doubts, p.NextAt, p.EndedAt, p.Relay, p.Code, p.Enhanced, p.Reply)
+		}
+		if _, err := t.exec(`UPDATE deliveries SET state = o.column2, token = o.column3, attempts = o.column4, crashes = o.column5, doubts = o.column6,
+			next_at = o.column7, ended_at = o.column8, relay = o.column9, code = o.column10, enhanced = o.column11, reply = o.column12
+			FROM (VALUES `+values.String()+`) AS o WHERE deliveries.id = o.column1`, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clockAhead is how far beyond its lease a claim must reach to have been made
+// by a clock that was set back since. It is long, so that a small step does not
+// take deliveries from a courier at work.
+const clockAhead = 24 * time.Hour
+
+// RecoverDeliveries gives back what was claimed by somebody who did not return
+// within the lease, and reports how many. What had not come to the final dot is
+// due again at once. What had is uncertain: it is sent again or held, as its
+// list says. A delivery that was in hand at three crashes, or whose dot was
+// sent twice, is quarantined.
+func (s *Store) RecoverDeliveries(ctx context.Context) (int, error) {
+	n := 0
+	err := s.write(ctx, "recover deliveries", func(t *tx) error {
+		var rows []progress
+		if err := t.all(&rows, progressSelect+`WHERE d.state IN ('claimed', 'dot_pending') AND (d.next_at <= $1 OR d.next_at > CAST($2 AS BIGINT) + d.lease)
+			ORDER BY d.id`+t.d.skipLocked, ms(t.now), ms(t.now.Add(clockAhead))); err != nil {
+			return err
+		}
+		if n = len(rows); n == 0 {
+			return nil
+		}
+		hold, err := t.holdingLists()
+		if err != nil {
+			return err
+		}
+		inHand := map[string]bool{}
+		for i, p := range rows {
+			first := p.State == string(news.DeliveryClaimed) && !inHand[p.Token]
+			if first {
+				inHand[p.Token] = true
+			}
+			rows[i] = p.recovered(first, hold[p.ListID], t.now)
+		}
+		t.wake(news.WakeOutbox)
+		return t.storeProgress(rows)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// recovered is p after its courier was lost. Pure. Of the deliveries of one
+// claim only the first that was left can have been in hand; the others were
+// waiting behind it and are charged with nothing. The token stays: should the
+// courier be alive after all, it may still tell what happened.
+func (p progress) recovered(inHand, hold bool, now time.Time) progress {
+	p.NextAt = ms(now)
+	if p.State == string(news.DeliveryClaimed) && !inHand {
+		p.State, p.Attempts = string(news.DeliveryDeferred), max(0, p.Attempts-1)
+		return p
+	}
+	p.Crashes++
+	if p.State == string(news.DeliveryDotPending) {
+		p.Doubts++
+		p.Reply = "the sender was lost between the final dot and its reply"
+		if hold {
+			p.State = string(news.DeliveryUncertain)
+			return p
+		}
+	}
+	p.State = string(news.DeliveryDeferred)
+	if p.Crashes >= maxCrashes || p.Doubts >= maxDoubts {
+		p.end(news.DeliveryQuarantined, now)
+	}
+	return p
+}
