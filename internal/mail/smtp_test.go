@@ -201,12 +201,14 @@ func TestTLSAndLogin(t *testing.T) {
 		change  func(*SMTPOptions)
 		fails   Verdict // empty: it works
 	}{
-		"starttls":      {[]smtptest.Option{smtptest.WithStartTLS()}, func(o *SMTPOptions) { o.TLS = TLSStart }, ""},
-		"implicit":      {[]smtptest.Option{smtptest.WithTLS()}, func(o *SMTPOptions) { o.TLS = TLSImplicit }, ""},
-		"login auto":    {[]smtptest.Option{smtptest.WithStartTLS(), smtptest.WithAuth("u", secret)}, func(o *SMTPOptions) { o.TLS, o.Username, o.Password = TLSStart, "u", secret }, ""},
-		"login LOGIN":   {[]smtptest.Option{smtptest.WithTLS(), smtptest.WithAuth("u", secret)}, func(o *SMTPOptions) { o.TLS, o.Username, o.Password, o.Mechanism = TLSImplicit, "u", secret, AuthLogin }, ""},
-		"wrong secret":  {[]smtptest.Option{smtptest.WithStartTLS(), smtptest.WithAuth("u", "x")}, func(o *SMTPOptions) { o.TLS, o.Username, o.Password = TLSStart, "u", secret }, ConfigFault},
-		"not offered":   {[]smtptest.Option{smtptest.WithTLS(), smtptest.WithAuth("u", secret)}, func(o *SMTPOptions) { o.TLS, o.Username, o.Password, o.Mechanism = TLSImplicit, "u", secret, AuthCRAMMD5 }, ConfigFault},
+		"starttls":     {[]smtptest.Option{smtptest.WithStartTLS()}, func(o *SMTPOptions) { o.TLS = TLSStart }, ""},
+		"implicit":     {[]smtptest.Option{smtptest.WithTLS()}, func(o *SMTPOptions) { o.TLS = TLSImplicit }, ""},
+		"login auto":   {[]smtptest.Option{smtptest.WithStartTLS(), smtptest.WithAuth("u", secret)}, func(o *SMTPOptions) { o.TLS, o.Username, o.Password = TLSStart, "u", secret }, ""},
+		"login LOGIN":  {[]smtptest.Option{smtptest.WithTLS(), smtptest.WithAuth("u", secret)}, func(o *SMTPOptions) { o.TLS, o.Username, o.Password, o.Mechanism = TLSImplicit, "u", secret, AuthLogin }, ""},
+		"wrong secret": {[]smtptest.Option{smtptest.WithStartTLS(), smtptest.WithAuth("u", "x")}, func(o *SMTPOptions) { o.TLS, o.Username, o.Password = TLSStart, "u", secret }, ConfigFault},
+		"not offered": {[]smtptest.Option{smtptest.WithTLS(), smtptest.WithAuth("u", secret)}, func(o *SMTPOptions) {
+			o.TLS, o.Username, o.Password, o.Mechanism = TLSImplicit, "u", secret, AuthCRAMMD5
+		}, ConfigFault},
 		"no auth there": {[]smtptest.Option{smtptest.WithTLS()}, func(o *SMTPOptions) { o.TLS, o.Username, o.Password = TLSImplicit, "u", secret }, ConfigFault},
 		"starttls lost": {nil, func(o *SMTPOptions) { o.TLS, o.Username, o.Password = TLSStart, "u", secret }, RelayFault},
 		"unknown CA":    {[]smtptest.Option{smtptest.WithStartTLS()}, func(o *SMTPOptions) { o.TLS, o.RootCAs = TLSStart, nil }, RelayFault},

@@ -1,0 +1,390 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"gazetted/internal/news"
+)
+
+// Store is what the courier needs of the store.
+type Store interface {
+	// ClaimDeliveries commits attempts+1, a token and a lease before it returns.
+	ClaimDeliveries(ctx context.Context, limit int, lease time.Duration) ([]news.Delivery, error)
+	Variant(ctx context.Context, id int64) (news.Variant, error)
+	Lists(ctx context.Context) ([]news.List, error)
+	// MarkDot commits that the final dot may follow; false: it must not.
+	MarkDot(ctx context.Context, deliveryID int64, token string) (bool, error)
+	RecordOutcomes(ctx context.Context, outcomes []news.Outcome) error
+	// RecoverDeliveries frees what a crash left behind.
+	RecoverDeliveries(ctx context.Context) (int, error)
+	// FinishEditions marks editions done whose counts balance.
+	FinishEditions(ctx context.Context) error
+}
+
+// Options is all that a Courier is given. Store, Relays, Links, From and Domain
+// are needed.
+type Options struct {
+	Store  Store
+	Relays []Relay // in order of preference: the first healthy one is used
+	Links  *news.Links
+
+	From    string // sender of lists that have none: an address or "Name <address>"
+	ReplyTo string // where lists have none; empty: answers go to the sender
+	Domain  string // our own: of Message-IDs and List-Ids
+	Owner   string // address for List-Owner; empty: none
+	HelpURL string // for List-Help; empty: none
+	// FeedbackSender is the last part of Feedback-ID, 5 to 15 characters that
+	// identify the sender to a mailbox provider; empty: no Feedback-ID.
+	FeedbackSender string
+	// ReturnPath makes the envelope sender; nil: the address of From.
+	ReturnPath func(news.Delivery) string
+
+	Now    func() time.Time // nil: time.Now
+	Rand   func() float64   // 0 to 1, for jitter; nil: math/rand
+	Events func(Event)      // called from many goroutines; nil: nobody listens
+
+	Backoff Backoff
+	// Lease is how long a claim lasts; 0: 20 minutes: 5 in the queue, 4 for the
+	// message, 10 for the reply to the dot, and one to spare.
+	Lease time.Duration
+	// Poll is how often the outbox is looked at when nobody calls Wake; 0: 5 s.
+	Poll time.Duration
+	// Batch is how many deliveries are claimed at once; 0: 20 per connection.
+	Batch int
+	// HoldAfter consecutive refusals of an edition as such hold it back for
+	// HoldFor; 0: 10 and 15 minutes.
+	HoldAfter  int
+	HoldFor    time.Duration
+	MaxBytes   int // of a message; 0: DefaultMaxBytes
+	CacheBytes int // for compiled messages; 0: 64 MB
+}
+
+// ErrRelayDown says that no relay could be reached.
+var ErrRelayDown = errors.New("no relay takes mail now")
+
+// ConfirmExpires is how long the link in a confirmation works.
+const ConfirmExpires = 7 * 24 * time.Hour
+
+// Numbers of the courier.
+const (
+	housekeeping = time.Minute      // between looks for what a crash left
+	onceDrain    = 30 * time.Second // for what is open when Once is interrupted
+	finishEvery  = 10 * time.Second // between looks for editions that are done
+)
+
+// Courier takes deliveries out of the outbox and sends them. Several may run on
+// one store, in any number of processes.
+type Courier struct {
+	o        Options
+	fleet    fleet
+	workers  int
+	holds    *holds
+	variants *variants
+	lists    *listBook
+	wake     chan struct{}
+
+	running sync.Mutex // one Run or Once at a time
+}
+
+// New checks o and fills in defaults.
+func New(o Options) (*Courier, error) {
+	if o.Store == nil || o.Links == nil || len(o.Relays) == 0 {
+		return nil, errors.New("make courier: store, links and a relay are needed")
+	}
+	if _, _, err := news.ParseSender("from", o.From); err != nil {
+		return nil, fmt.Errorf("make courier: %w", err)
+	}
+	if _, err := news.ParseAddress("domain", "a@"+o.Domain); err != nil {
+		return nil, fmt.Errorf("make courier: %w", &news.FieldError{Field: "domain", Value: o.Domain, Want: "a domain name such as news.example.org"})
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64
+	}
+	if o.Events == nil {
+		o.Events = func(Event) {}
+	}
+	c := &Courier{wake: make(chan struct{}, 1)}
+	for _, r := range o.Relays {
+		h := newHealth(r, &o)
+		c.fleet = append(c.fleet, h)
+		c.workers = max(c.workers, h.Connections)
+	}
+	setDefault(&o.Lease, 20*time.Minute)
+	setDefault(&o.Poll, 5*time.Second)
+	setDefault(&o.HoldFor, 15*time.Minute)
+	setDefault(&o.Batch, 20*c.workers)
+	setDefault(&o.HoldAfter, 10)
+	setDefault(&o.CacheBytes, 64<<20)
+	c.o = o
+	c.holds = newHolds(o.HoldAfter, o.HoldFor, o.Now)
+	c.variants = newVariants(o.Store, o.CacheBytes)
+	c.lists = &listBook{store: o.Store, now: o.Now}
+	return c, nil
+}
+
+func setDefault[T int | time.Duration](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
+}
+
+// Wake says that deliveries may be waiting. It never blocks and is only a hint.
+func (c *Courier) Wake() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run sends until ctx ends. Then it claims nothing more, gives back what has
+// not been begun, and lets open transactions end within drain; what is still
+// open then is cut off: before its dot it is tried again, after it is uncertain.
+func (c *Courier) Run(ctx context.Context, drain time.Duration) error {
+	_, err := c.run(ctx, drain, false)
+	return err
+}
+
+// Once sends everything that is due now and returns how many deliveries went
+// to which state. What was given back because of the relay counts as deferred.
+// ErrRelayDown if that is why it stopped.
+func (c *Courier) Once(ctx context.Context) (news.DeliveryTally, error) {
+	return c.run(ctx, onceDrain, true)
+}
+
+// shift is one Run or Once at work.
+type shift struct {
+	*Courier
+	soft     context.Context // ends: begin nothing more
+	hard     context.Context // ends: cut off what is under way
+	queue    chan job
+	taken    chan struct{} // a job was taken from the queue
+	recorder *recorder
+	open     sync.WaitGroup // claimed and not yet recorded
+	dirty    bool           // outcomes may have ended an edition
+
+	mu    sync.Mutex
+	tally news.DeliveryTally
+}
+
+// job is a claimed delivery.
+type job struct {
+	delivery news.Delivery
+	claimed  time.Time
+}
+
+func (c *Courier) run(ctx context.Context, drain time.Duration, once bool) (news.DeliveryTally, error) {
+	c.running.Lock()
+	defer c.running.Unlock()
+	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	stopTimer := context.AfterFunc(ctx, func() {
+		if pause(hard, drain, nil) {
+			cut()
+		}
+	})
+	defer stopTimer()
+	soft, stop := context.WithCancel(ctx)
+	defer stop()
+
+	s := &shift{Courier: c, soft: soft, hard: hard, queue: make(chan job, c.o.Batch), taken: make(chan struct{}, 1), tally: news.DeliveryTally{}}
+	s.recorder = newRecorder(hard, c.o.Store, s.recorded, c.workers)
+	var workers sync.WaitGroup
+	for range c.workers {
+		workers.Go(func() { (&worker{shift: s}).run() })
+	}
+	err := s.dispatch(once)
+	stop()
+	workers.Wait()
+	s.giveBackQueue(c.o.Now())
+	s.recorder.close()
+	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if ferr := c.o.Store.FinishEditions(final); ferr != nil {
+		err = errors.Join(err, fmt.Errorf("finish editions: %w", ferr))
+	}
+	return s.tally, err
+}
+
+// recorded counts what the recorder reports, and passes it on.
+func (s *shift) recorded(e Event) {
+	if e.Kind == EventAttempt {
+		s.mu.Lock()
+		s.tally[e.Outcome.State]++
+		s.dirty = true
+		s.mu.Unlock()
+	}
+	s.o.Events(e)
+}
+
+// dispatch claims what is due and hands it to the workers, until soft ends or,
+// with once, nothing is due any more.
+func (s *shift) dispatch(once bool) error {
+	var kept, finished time.Time
+	failures := 0
+	for s.soft.Err() == nil {
+		now := s.o.Now()
+		if age := now.Sub(kept); kept.IsZero() || age < 0 || age >= housekeeping {
+			kept = now
+			s.recover()
+		}
+		ready, wait := s.fleet.ready()
+		if ready == relayDown {
+			s.giveBackQueue(now.Add(wait))
+			if once {
+				return ErrRelayDown
+			}
+			pause(s.soft, wait, nil)
+			continue
+		}
+		n, err := s.claim(ready)
+		switch {
+		case err != nil && once:
+			return err
+		case err != nil:
+			failures++
+			s.o.Events(Event{Kind: EventStore, Err: err})
+			pause(s.soft, min(time.Duration(failures)*time.Second, 30*time.Second), nil)
+			continue
+		case n > 0:
+			failures = 0
+			s.room(ready)
+			continue
+		}
+		failures = 0
+		if once && s.drained() {
+			return nil
+		}
+		if age := now.Sub(finished); age < 0 || age >= finishEvery {
+			finished = now
+			s.finish()
+		}
+		if !once {
+			pause(s.soft, s.o.Poll, s.wake)
+		}
+	}
+	return nil
+}
+
+// recover frees what a crash left, ours or another's.
+func (s *shift) recover() {
+	n, err := s.o.Store.RecoverDeliveries(s.soft)
+	if err != nil && s.soft.Err() == nil {
+		s.o.Events(Event{Kind: EventStore, Err: fmt.Errorf("recover deliveries: %w", err)})
+	}
+	if n > 0 {
+		s.o.Events(Event{Kind: EventRecovered, Count: n})
+	}
+}
+
+// claim takes as many deliveries as there is room for, and only one when the
+// breaker lets one attempt through. Paused work is no work.
+func (s *shift) claim(ready readiness) (int, error) {
+	limit := cap(s.queue) - len(s.queue)
+	if ready == relayProbe {
+		limit = 1
+	}
+	deliveries, err := s.o.Store.ClaimDeliveries(s.soft, limit, s.o.Lease)
+	if errors.Is(err, news.ErrPaused) || s.soft.Err() != nil && err != nil {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("claim deliveries: %w", err)
+	}
+	now := s.o.Now()
+	for _, d := range deliveries {
+		s.open.Add(1)
+		s.queue <- job{delivery: d, claimed: now}
+	}
+	return len(deliveries), nil
+}
+
+// room waits until the queue is half empty, so that claims are worth their
+// commit; after a single claim, until it is taken up.
+func (s *shift) room(ready readiness) {
+	enough := cap(s.queue) / 2
+	if ready == relayProbe {
+		enough = 0
+	}
+	for len(s.queue) > enough && s.soft.Err() == nil {
+		if now, _ := s.fleet.ready(); now != ready {
+			return
+		}
+		pause(s.soft, time.Second, s.taken)
+	}
+}
+
+// drained waits for what is under way and tells whether the outbox was empty
+// all the while.
+func (s *shift) drained() bool {
+	done := make(chan struct{})
+	go func() { s.open.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-s.hard.Done():
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	again := s.dirty
+	s.dirty = false
+	return !again
+}
+
+// finish asks the store for editions that are done, if anything has ended.
+func (s *shift) finish() {
+	s.mu.Lock()
+	dirty := s.dirty
+	s.dirty = false
+	s.mu.Unlock()
+	if !dirty {
+		return
+	}
+	if err := s.o.Store.FinishEditions(s.soft); err != nil && s.soft.Err() == nil {
+		s.o.Events(Event{Kind: EventStore, Err: fmt.Errorf("finish editions: %w", err)})
+	}
+}
+
+// giveBackQueue returns what nobody has begun.
+func (s *shift) giveBackQueue(next time.Time) {
+	for {
+		select {
+		case j := <-s.queue:
+			s.giveBack(j.delivery, next, nil)
+		default:
+			return
+		}
+	}
+}
+
+// giveBack returns a delivery that is not charged for the attempt.
+func (s *shift) giveBack(d news.Delivery, next time.Time, why error) *record {
+	o := news.Outcome{State: news.DeliveryDeferred, NextAt: next, FreeAttempt: true}
+	describe(&o, why)
+	return s.settle(d, o, 0)
+}
+
+// settle hands an outcome to the recorder.
+func (s *shift) settle(d news.Delivery, o news.Outcome, took time.Duration) *record {
+	o.DeliveryID, o.Token, o.At = d.ID, d.Token, s.o.Now()
+	return s.recorder.add(&record{delivery: d, outcome: o, took: took, open: &s.open})
+}
+
+// describe keeps what the relay said, or what happened instead.
+func describe(o *news.Outcome, err error) {
+	if err == nil {
+		return
+	}
+	if e, ok := errors.AsType[*ReplyError](err); ok && e.Code != 0 {
+		o.Code, o.Enhanced, o.Reply = e.Code, e.Enhanced, e.Text
+		return
+	}
+	o.Reply = cleanLine(err.Error(), 300)
+}

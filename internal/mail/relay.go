@@ -1,0 +1,267 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Relay is a Transport with the limits that its operator sets.
+type Relay struct {
+	Transport Transport
+	// Connections is how many are open at once; 0: DefaultConnections.
+	Connections int
+	// MaxMessages go over one connection; 0: DefaultMaxMessages. Relays that
+	// allow fewer answer 421, which costs nothing but the reconnection.
+	MaxMessages int
+	// IdleLimit closes a connection that has nothing to do; 0: DefaultIdleLimit.
+	IdleLimit time.Duration
+}
+
+// Defaults of Relay. Nothing but caution stands behind the numbers: small
+// relays allow 10 to 20 connections and 100 messages on each.
+const (
+	DefaultConnections = 5
+	DefaultMaxMessages = 100
+	DefaultIdleLimit   = 10 * time.Second
+)
+
+// Numbers of the breaker.
+const (
+	breakAfter     = 3 // consecutive faults
+	firstPause     = 5 * time.Second
+	maxPause       = 5 * time.Minute
+	configPause    = time.Minute // the operator needs time to mend it
+	maxConfigPause = 15 * time.Minute
+	limitHolds     = 10 * time.Minute // before one more connection is tried
+)
+
+// health is a Relay with what is known of it. Sending through it needs a slot,
+// held as long as the connection, and a permit for each attempt, which the
+// breaker refuses while the relay is down.
+type health struct {
+	Relay
+	now    func() time.Time
+	random func() float64
+	tell   func(Event)
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced when a slot may have become free
+	limit   int           // of slots; below Connections after a 421 at connecting
+	raiseAt time.Time
+	slots   int
+	conns   int // open connections
+	faults  int // consecutive
+	pause   time.Duration
+	until   time.Time // open until then; zero: closed
+	probing bool
+}
+
+func newHealth(r Relay, o *Options) *health {
+	if r.Connections <= 0 {
+		r.Connections = DefaultConnections
+	}
+	if r.MaxMessages <= 0 {
+		r.MaxMessages = DefaultMaxMessages
+	}
+	if r.IdleLimit <= 0 {
+		r.IdleLimit = DefaultIdleLimit
+	}
+	return &health{Relay: r, now: o.Now, random: o.Rand, tell: o.Events, limit: r.Connections, changed: make(chan struct{})}
+}
+
+// readiness says what a relay allows.
+type readiness int
+
+const (
+	relayDown  readiness = iota // nothing
+	relayProbe                  // one attempt, to see whether it is well again
+	relayUp
+)
+
+// ready tells what may be tried, and if nothing, how long to wait.
+func (h *health) ready() (r readiness, wait time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch now := h.now(); {
+	case h.until.IsZero():
+		return relayUp, 0
+	case now.Before(h.until):
+		return relayDown, h.until.Sub(now)
+	case h.probing:
+		return relayDown, time.Second
+	default:
+		return relayProbe, 0
+	}
+}
+
+// take takes a slot if there is one; else changed is closed when it is worth
+// trying again, and retry says when it is in any case.
+func (h *health) take() (ok bool, changed <-chan struct{}, retry time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.limit < h.Connections && !h.now().Before(h.raiseAt) {
+		h.limit++
+		h.raiseAt = h.now().Add(limitHolds)
+	}
+	if h.slots < h.limit {
+		h.slots++
+		return true, nil, 0
+	}
+	return false, h.changed, time.Minute
+}
+
+// leave gives a slot back.
+func (h *health) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.slots--
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+// permit asks the breaker for one attempt. Every permit is answered by good,
+// bad or spoilt.
+func (h *health) permit() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.until.IsZero() {
+		return true
+	}
+	if h.now().Before(h.until) || h.probing {
+		return false
+	}
+	h.probing = true
+	return true
+}
+
+func (h *health) connected(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.conns += n
+}
+
+// spoilt ends a permit that said nothing about the relay.
+func (h *health) spoilt() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.probing = false
+}
+
+// good: the relay answers.
+func (h *health) good() {
+	h.mu.Lock()
+	down := !h.until.IsZero()
+	h.faults, h.pause, h.until, h.probing = 0, 0, time.Time{}, false
+	h.mu.Unlock()
+	if down {
+		h.tell(Event{Kind: EventRelayUp, Relay: h.Transport.Name()})
+	}
+}
+
+// bad records a relay or configuration fault and returns the instant before
+// which trying again is useless.
+func (h *health) bad(err error, config bool) time.Time {
+	kind := EventRelayFault
+	if config {
+		kind = EventConfigFault
+	}
+	h.tell(Event{Kind: kind, Relay: h.Transport.Name(), Err: err})
+	h.mu.Lock()
+	now := h.now()
+	if n := h.crowded(err); n > 0 {
+		h.limit, h.raiseAt, h.probing = n, now.Add(limitHolds), false
+		h.mu.Unlock()
+		h.tell(Event{Kind: EventRelayLimit, Relay: h.Transport.Name(), Count: n})
+		return now.Add(h.spread(time.Second))
+	}
+	h.faults++
+	if !config && h.faults < breakAfter && h.until.IsZero() {
+		h.mu.Unlock()
+		return now.Add(h.spread(firstPause))
+	}
+	if !h.until.IsZero() && !h.probing { // others were under way when it opened
+		until := h.until
+		h.mu.Unlock()
+		return until
+	}
+	first, limit := firstPause, maxPause
+	if config {
+		first, limit = configPause, maxConfigPause
+	}
+	h.pause = min(max(2*h.pause, first), limit)
+	h.until, h.probing = now.Add(h.spread(h.pause)), false
+	until := h.until
+	h.mu.Unlock()
+	h.tell(Event{Kind: EventRelayDown, Relay: h.Transport.Name(), Until: until, Err: err})
+	return until
+}
+
+// crowded tells a limit on connections from a relay that is down: it turns one
+// away while others are served. It returns how many it serves.
+func (h *health) crowded(err error) int {
+	e, ok := errors.AsType[*ReplyError](err)
+	if ok && e.Code == 421 && (e.Stage == StageConnect || e.Stage == StageHello) {
+		return h.conns
+	}
+	return 0
+}
+
+func (h *health) spread(d time.Duration) time.Duration {
+	return d + time.Duration(float64(d)/4*h.random())
+}
+
+// fleet is all relays, in the order in which they are preferred.
+type fleet []*health
+
+// ready is what the first relay says that is not down; the shortest wait if
+// all are.
+func (f fleet) ready() (r readiness, wait time.Duration) {
+	for i, h := range f {
+		r, w := h.ready()
+		if r != relayDown {
+			return r, 0
+		}
+		if i == 0 || w < wait {
+			wait = w
+		}
+	}
+	return relayDown, wait
+}
+
+// take waits for a slot at the first healthy relay; nil if ctx ends.
+func (f fleet) take(ctx context.Context) *health {
+	for {
+		wait := time.Minute
+		var changed <-chan struct{}
+		for _, h := range f {
+			r, w := h.ready()
+			if r == relayDown {
+				wait = min(wait, w)
+				continue
+			}
+			ok, again, retry := h.take()
+			if ok {
+				return h
+			}
+			changed, wait = again, min(wait, retry)
+			break
+		}
+		if !pause(ctx, wait, changed) {
+			return nil
+		}
+	}
+}
+
+// pause waits for d, or until one of the channels says so; false if ctx ended.
+func pause(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
+	timer := time.NewTimer(max(d, time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-wake:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}

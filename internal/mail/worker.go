@@ -1,0 +1,265 @@
+package mail
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"gazetted/internal/news"
+)
+
+// worker sends one delivery after the other over one connection.
+type worker struct {
+	*shift
+	relay   *health // whose slot is held; nil: none
+	session Session // nil: not connected
+	sent    int     // messages over this session
+	pending *record // outcome of the last dot on this session
+	buf     []byte
+}
+
+// run works until soft ends.
+func (w *worker) run() {
+	defer w.leave()
+	for {
+		if w.relay == nil {
+			if w.relay = w.fleet.take(w.soft); w.relay == nil {
+				return
+			}
+		}
+		j, ok := w.next()
+		if !ok {
+			return
+		}
+		w.serve(j)
+	}
+}
+
+// next waits for a job. A connection without one is closed after a while.
+func (w *worker) next() (job, bool) {
+	timer := time.NewTimer(w.relay.IdleLimit)
+	defer timer.Stop()
+	for w.soft.Err() == nil {
+		idle := timer.C
+		if w.session == nil {
+			idle = nil
+		}
+		select {
+		case j := <-w.queue:
+			select {
+			case w.taken <- struct{}{}:
+			default:
+			}
+			return j, true
+		case <-idle:
+			w.hangUp(true)
+		case <-w.soft.Done():
+		}
+	}
+	return job{}, false
+}
+
+// serve brings one delivery as far as it comes.
+func (w *worker) serve(j job) {
+	d := j.delivery
+	now := w.o.Now()
+	age := now.Sub(j.claimed)
+	switch until := w.holds.held(&d); {
+	case w.soft.Err() != nil:
+		w.giveBack(d, now, nil)
+	case !d.ExpiresAt.IsZero() && !now.Before(d.ExpiresAt):
+		w.settle(d, news.Outcome{State: news.DeliveryExpired}, 0)
+	case !until.IsZero():
+		w.giveBack(d, until, nil)
+	// What waited too long in the queue may not end within its lease.
+	case age < 0 || age > w.o.Lease/4:
+		w.giveBack(d, now, nil)
+	default:
+		w.send(d)
+	}
+}
+
+// send composes d and sends it, with a permit of the breaker.
+func (w *worker) send(d news.Delivery) {
+	m, err := w.compose(w.hard, &d, w.buf)
+	if err != nil {
+		w.uncomposed(d, err)
+		return
+	}
+	w.buf = m.bytes
+	if !w.relay.permit() {
+		_, wait := w.relay.ready()
+		w.giveBack(d, w.o.Now().Add(max(wait, time.Second)), nil)
+		w.leave() // perhaps another relay is well
+		return
+	}
+	began := w.o.Now()
+	err = w.begin(m)
+	if err == nil {
+		var ours bool
+		if ours, err = w.markDot(d); !ours {
+			w.relay.good()
+			w.hangUp(false)
+			if err != nil {
+				w.giveBack(d, w.o.Now().Add(time.Minute), err)
+			} else {
+				w.o.Events(Event{Kind: EventTokenLost, Relay: w.relay.Transport.Name(), Delivery: d})
+				w.open.Done()
+			}
+			return
+		}
+		err = w.session.Dot(w.hard)
+		w.sent++
+	}
+	w.conclude(d, err, w.o.Now().Sub(began))
+}
+
+// begin connects if needed and sends everything but the dot. A connection that
+// the relay had closed meanwhile is replaced once: that is nobody's fault.
+func (w *worker) begin(m composed) error {
+	for reused := w.session != nil; ; reused = false {
+		if w.session == nil {
+			s, err := w.relay.Transport.Open(w.hard)
+			if err != nil {
+				return err
+			}
+			w.session, w.sent = s, 0
+			w.relay.connected(1)
+		}
+		err := w.session.Begin(w.hard, m.envelope, m.bytes)
+		e, ok := errors.AsType[*ReplyError](err)
+		if !reused || !ok || e.Stage != StageMail || e.Code != 0 && e.Code != 421 || w.cutOff() {
+			return err
+		}
+		w.hangUp(false)
+	}
+}
+
+// markDot waits until the outcome of this connection's last dot is committed,
+// and then asks whether this one may follow.
+func (w *worker) markDot(d news.Delivery) (bool, error) {
+	if err := w.pending.wait(); err != nil {
+		return false, fmt.Errorf("record the last outcome: %w", err)
+	}
+	w.pending = nil
+	ok, err := w.o.Store.MarkDot(w.hard, d.ID, d.Token)
+	if err != nil {
+		w.o.Events(Event{Kind: EventStore, Err: fmt.Errorf("mark dot: %w", err)})
+		return false, fmt.Errorf("mark dot: %w", err)
+	}
+	return ok, nil
+}
+
+// conclude turns the result of an attempt into an outcome.
+func (w *worker) conclude(d news.Delivery, err error, took time.Duration) {
+	j := Judge(err)
+	o := news.Outcome{Relay: w.relay.Transport.Name()}
+	describe(&o, err)
+	now := w.o.Now()
+	retry := now.Add(w.o.Backoff.After(d.Attempts, w.o.Rand()))
+	switch j.Verdict {
+	case Accepted:
+		o.State = news.DeliveryAccepted
+		w.holds.good(&d)
+	case Deferred:
+		o.State, o.NextAt = news.DeliveryDeferred, retry
+	case Refused:
+		o.State, o.Suppress = news.DeliveryRefused, j.Bounce == BounceHard
+		if j.Bounce == BounceContent || j.Bounce == BouncePolicy {
+			w.hold(d, err, false)
+		}
+	case SenderFault:
+		o.State, o.NextAt, o.FreeAttempt = news.DeliveryDeferred, now.Add(w.o.Backoff.After(1, w.o.Rand())), true
+		w.hold(d, err, false)
+	case Uncertain:
+		o.State, o.NextAt = news.DeliveryUncertain, retry
+	case RelayFault, ConfigFault:
+		o.State, o.NextAt, o.FreeAttempt = news.DeliveryDeferred, now, true
+		if !w.cutOff() {
+			o.NextAt = w.relay.bad(err, j.Verdict == ConfigFault)
+		}
+		// A message at which the connection breaks again and again must not be
+		// tried for ever at full speed.
+		if e, ok := errors.AsType[*ReplyError](err); ok && e.Stage == StageBody && e.Code == 0 && !w.cutOff() {
+			o.NextAt, o.FreeAttempt = retry, false
+		}
+	}
+	switch {
+	case j.Verdict == RelayFault || j.Verdict == ConfigFault:
+	case j.Verdict == Uncertain && w.cutOff():
+		w.relay.spoilt()
+	case j.Verdict == Uncertain:
+		w.relay.bad(err, false)
+	default:
+		w.relay.good()
+	}
+	w.pending = w.settle(d, o, took)
+	w.afterwards(j)
+}
+
+// afterwards keeps the connection if it is of use. After a fault the slot is
+// left, too: another relay may be better.
+func (w *worker) afterwards(j Judgement) {
+	if w.session != nil && (!w.session.Usable() || j.Verdict == ConfigFault) {
+		w.hangUp(false)
+	}
+	if w.session != nil && w.sent >= w.relay.MaxMessages {
+		w.hangUp(true)
+	}
+	if j.Verdict == RelayFault || j.Verdict == ConfigFault || j.Verdict == Uncertain {
+		w.leave()
+	}
+}
+
+// uncomposed decides about a delivery for which there is no message.
+func (w *worker) uncomposed(d news.Delivery, err error) {
+	now := w.o.Now()
+	if _, ok := errors.AsType[errCompile](err); ok {
+		w.giveBack(d, w.hold(d, err, true), err)
+		return
+	}
+	if errors.Is(err, errRecipient) {
+		o := news.Outcome{State: news.DeliveryRefused}
+		describe(&o, err)
+		w.settle(d, o, 0)
+		return
+	}
+	w.o.Events(Event{Kind: EventStore, Err: err, Delivery: d})
+	w.giveBack(d, now.Add(time.Minute), err)
+}
+
+// hold counts a refusal of the edition as such and returns when to try again.
+func (w *worker) hold(d news.Delivery, err error, atOnce bool) time.Time {
+	until, held := w.holds.bad(&d, atOnce)
+	if held {
+		w.o.Events(Event{Kind: EventHeld, Delivery: d, Until: until, Err: err})
+	}
+	return until
+}
+
+// cutOff tells that time is up: what fails now is not the relay's fault.
+func (w *worker) cutOff() bool { return w.hard.Err() != nil }
+
+// hangUp ends the session: politely, or so that nothing begun is delivered.
+func (w *worker) hangUp(politely bool) {
+	if w.session == nil {
+		return
+	}
+	if politely {
+		w.session.Quit()
+	} else {
+		w.session.Abort()
+	}
+	w.session = nil
+	w.relay.connected(-1)
+}
+
+// leave ends the session and gives the slot back.
+func (w *worker) leave() {
+	if w.relay == nil {
+		return
+	}
+	w.hangUp(true)
+	w.relay.leave()
+	w.relay = nil
+}
