@@ -12,8 +12,12 @@ import (
 	"golang.org/x/text/width"
 )
 
-// stepName is the function that counts steps; see program.
-const stepName = "step"
+// The functions that count steps; see program.
+const (
+	stepName  = "step"
+	enterName = "enter"
+	leaveName = "leave"
+)
 
 // maxPrinted bounds what printf may make: doubling a string in a loop must not
 // eat the memory.
@@ -46,6 +50,8 @@ func builtins() []string {
 func functions(w *words, i *instance) map[string]any {
 	return map[string]any{
 		stepName:     i.step,
+		enterName:    i.enter,
+		leaveName:    i.leave,
 		"say":        w.say,
 		"count":      w.count,
 		"date":       w.dater("date"),

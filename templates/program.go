@@ -5,7 +5,6 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	texttemplate "text/template"
@@ -16,6 +15,7 @@ import (
 // and is kept below 97 KB by its editor; the limits only stop what has gone wrong.
 const (
 	maxSteps     = 1_000_000 // turns of loops plus uses of templates: about a second
+	maxDepth     = 100       // templates within templates, such as a tree of categories
 	maxMailBytes = 1 << 20
 	maxPageBytes = 16 << 20 // a feed index of 50,000 tags
 )
@@ -24,7 +24,10 @@ const (
 // part of a mail, 16 MB for a page.
 var ErrTooLarge = errors.New("writes more than is allowed")
 
-var errSteps = errors.New("does more than a million steps: a loop or a template that uses itself does not end")
+var (
+	errSteps = errors.New("does more than a million steps: a loop in it does not end")
+	errDepth = errors.New("goes more than 100 deep: a template in it uses itself without end")
+)
 
 // partKind chooses the escaping.
 type partKind bool
@@ -59,15 +62,30 @@ type executor interface {
 type instance struct {
 	template executor
 	steps    int
+	depth    int
 }
 
-// step is called by the nodes that count adds.
+// step, enter and leave are called by the nodes that guard adds: in every turn
+// of a loop, at the start and at the end of every template.
 func (i *instance) step() (string, error) {
 	i.steps++
 	if i.steps > maxSteps {
 		return "", errSteps
 	}
 	return "", nil
+}
+
+func (i *instance) enter() (string, error) {
+	i.depth++
+	if i.depth > maxDepth {
+		return "", errDepth
+	}
+	return i.step()
+}
+
+func (i *instance) leave() string {
+	i.depth--
+	return ""
 }
 
 // newProgram compiles parts; the first is the one that is executed. Mistakes
@@ -107,13 +125,12 @@ func (p *program) compileHTML(i *instance) error {
 			return fault(err)
 		}
 	}
+	var trees []*parse.Tree
 	for _, t := range first.Templates() {
-		if err := guard(t.Tree); err != nil {
-			return err
-		}
+		trees = append(trees, t.Tree)
 	}
 	i.template = first
-	return nil
+	return guard(trees)
 }
 
 func (p *program) compileText(i *instance) error {
@@ -127,13 +144,12 @@ func (p *program) compileText(i *instance) error {
 			return fault(err)
 		}
 	}
+	var trees []*parse.Tree
 	for _, t := range first.Templates() {
-		if err := guard(t.Tree); err != nil {
-			return err
-		}
+		trees = append(trees, t.Tree)
 	}
 	i.template = first
-	return nil
+	return guard(trees)
 }
 
 // run executes the program with view.
@@ -145,13 +161,15 @@ func (p *program) run(view any) (string, error) {
 			return "", err
 		}
 	}
-	i.steps = 0
+	i.steps, i.depth = 0, 0
 	out := limitedBuilder{left: p.maxBytes}
 	err := i.template.Execute(&out, view)
 	p.pool.Put(i)
 	switch {
 	case errors.Is(err, errSteps):
 		return "", fmt.Errorf("%s: %w", p.parts[len(p.parts)-1].name, errSteps)
+	case errors.Is(err, errDepth):
+		return "", fmt.Errorf("%s: %w", p.parts[len(p.parts)-1].name, errDepth)
 	case errors.Is(err, ErrTooLarge):
 		return "", fmt.Errorf("%s: %w (%d bytes)", p.parts[len(p.parts)-1].name, ErrTooLarge, p.maxBytes)
 	case err != nil:
@@ -178,91 +196,4 @@ func (b *limitedBuilder) Write(p []byte) (int, error) {
 func fault(err error) error {
 	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "html/template:"), "template: ")
 	return errors.New(strings.TrimSpace(text))
-}
-
-// guard walks a parsed template: it refuses functions that are not on our
-// list, builtins included, and adds the counting of steps.
-func guard(tree *parse.Tree) error {
-	if tree == nil || tree.Root == nil {
-		return nil
-	}
-	if err := guardList(tree, tree.Root); err != nil {
-		return err
-	}
-	count(tree.Root)
-	return nil
-}
-
-func guardList(tree *parse.Tree, list *parse.ListNode) error {
-	if list == nil {
-		return nil
-	}
-	for _, n := range list.Nodes {
-		if err := guardNode(tree, n); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func guardNode(tree *parse.Tree, n parse.Node) error {
-	switch n := n.(type) {
-	case *parse.ActionNode:
-		return guardPipe(tree, n.Pipe)
-	case *parse.TemplateNode:
-		return guardPipe(tree, n.Pipe)
-	case *parse.IfNode:
-		return guardBranch(tree, &n.BranchNode)
-	case *parse.WithNode:
-		return guardBranch(tree, &n.BranchNode)
-	case *parse.RangeNode:
-		if err := guardBranch(tree, &n.BranchNode); err != nil {
-			return err
-		}
-		count(n.List)
-	}
-	return nil
-}
-
-func guardBranch(tree *parse.Tree, b *parse.BranchNode) error {
-	return errors.Join(guardPipe(tree, b.Pipe), guardList(tree, b.List), guardList(tree, b.ElseList))
-}
-
-func guardPipe(tree *parse.Tree, pipe *parse.PipeNode) error {
-	if pipe == nil {
-		return nil
-	}
-	for _, cmd := range pipe.Cmds {
-		for _, arg := range cmd.Args {
-			if err := guardArg(tree, arg); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func guardArg(tree *parse.Tree, arg parse.Node) error {
-	switch arg := arg.(type) {
-	case *parse.PipeNode:
-		return guardPipe(tree, arg)
-	case *parse.ChainNode:
-		return guardArg(tree, arg.Node)
-	case *parse.IdentifierNode:
-		if !allowed(arg.Ident) {
-			at, _ := tree.ErrorContext(arg)
-			return fmt.Errorf("%s: function %q is not available in templates", at, arg.Ident)
-		}
-	}
-	return nil
-}
-
-// count puts {{$step := step}} before a list. It is an assignment because
-// html/template neither escapes nor prints those, in whatever context.
-func count(list *parse.ListNode) {
-	trees, err := parse.Parse("step", "{{$step := "+stepName+"}}", "", "", map[string]any{stepName: 0})
-	if err != nil { // the text is a constant
-		panic(err)
-	}
-	list.Nodes = slices.Insert(list.Nodes, 0, trees["step"].Root.Nodes[0])
 }
