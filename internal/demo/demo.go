@@ -178,6 +178,12 @@ func writeWhole(root *os.Root, folder, name string, data []byte) (err error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
+	// The file is whole from the moment it has its name; whoever watches need
+	// not wait to see whether it still grows.
+	rested := time.Now().Add(-time.Minute)
+	if err := root.Chtimes(temp, rested, rested); err != nil {
+		return err
+	}
 	return root.Rename(temp, path.Join(folder, name))
 }
 

@@ -61,6 +61,9 @@ func (l *Links) FeedTerm(kind TermKind, slug string, f FeedFormat) string {
 	return l.Path("feeds", string(kind), slug+"."+string(f))
 }
 
+// Topic is the page of a category or tag for people.
+func (l *Links) Topic(t Term) string { return l.Path("topics", string(t.Kind), t.Slug) }
+
 // FeedIndex is the page that lists all feeds.
 func (l *Links) FeedIndex() string { return l.Path("feeds") }
 

@@ -74,3 +74,18 @@ func (s *Store) Schema(ctx context.Context) (have, want int64, err error) {
 	}
 	return have, want, nil
 }
+
+// CheckSchema is nil if the database has the schema of this binary, else
+// ErrOlderSchema or ErrNewerSchema.
+func (s *Store) CheckSchema(ctx context.Context) error {
+	have, want, err := s.Schema(ctx)
+	switch {
+	case err != nil:
+		return err
+	case have > want:
+		return fmt.Errorf("schema %d, this binary knows %d: %w", have, want, ErrNewerSchema)
+	case have < want:
+		return fmt.Errorf("schema %d, this binary needs %d: %w", have, want, ErrOlderSchema)
+	}
+	return nil
+}

@@ -56,6 +56,9 @@ type Store struct {
 // ErrNoDatabase says that the SQLite file does not exist.
 var ErrNoDatabase = errors.New("no database there")
 
+// ErrOlderSchema says that the database waits for a migration.
+var ErrOlderSchema = errors.New("the database is older than this binary")
+
 // ErrNewerSchema says that the database was written by a newer binary.
 var ErrNewerSchema = errors.New("the database is newer than this binary")
 

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"gazetted/daemon"
+	"gazetted/internal/news"
+	"gazetted/internal/store"
+)
+
+func (a *app) editionCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "edition",
+		Short: "What each due slot of a list has produced",
+		Long: `An edition is what one slot of a list produced: its articles are frozen when it
+closes, and its deliveries are queued in the same moment.`,
+	}
+	c.AddCommand(a.editionPreview(), a.editionRun(), a.editionLs(), a.editionShow())
+	return c
+}
+
+func (a *app) editionPreview() *cobra.Command {
+	var list, frequency, subscriber, html, text, eml string
+	c := &cobra.Command{
+		Use: "preview --list NAME --frequency F [--subscriber ADDR] [--html FILE] [--text FILE] [--eml FILE]", Short: "Show the next edition without making it",
+		Long: `Renders what the list's next edition would be if it closed now, or what one
+subscriber would get of it. Nothing is stored, nothing is sent. Without a FILE
+the text part is printed; - as FILE is standard output.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withDaemon(c.Context(), func(d *daemon.Daemon) error {
+				p, err := d.Preview(c.Context(), list, frequency, subscriber)
+				if err != nil {
+					return err
+				}
+				if p.Note != "" {
+					a.say("%s", p.Note)
+				}
+				if html == "" && text == "" && eml == "" {
+					text = "-"
+				}
+				for _, out := range []struct {
+					path string
+					data []byte
+				}{{html, []byte(p.HTML)}, {text, []byte(p.Text)}, {eml, p.EML}} {
+					if err := a.writeFile(out.path, out.data); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	c.Flags().StringVar(&list, "list", "", "`NAME` of the list")
+	c.Flags().StringVar(&frequency, "frequency", "", "one of its frequencies (default: its first)")
+	c.Flags().StringVar(&subscriber, "subscriber", "", "what this `ADDR` would get")
+	c.Flags().StringVar(&html, "html", "", "write the HTML part to `FILE`")
+	c.Flags().StringVar(&text, "text", "", "write the text part to `FILE`")
+	c.Flags().StringVar(&eml, "eml", "", "write the whole message to `FILE`")
+	_ = c.MarkFlagRequired("list") // fails only for a flag that does not exist
+	return c
+}
+
+func (a *app) writeFile(path string, data []byte) error {
+	switch path {
+	case "":
+		return nil
+	case "-":
+		_, err := a.stdout.Write(data)
+		return err
+	default:
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			return fmt.Errorf("write file: %w", err)
+		}
+		return nil
+	}
+}
+
+func (a *app) editionRun() *cobra.Command {
+	var list, frequency string
+	c := &cobra.Command{
+		Use: "run --list NAME --frequency F", Short: "Close an edition now and queue its deliveries", Args: cobra.NoArgs,
+		Long: `Closes an edition now, outside the schedule, with everything that its
+subscribers have not been served yet. Nobody gets these articles again at the
+next slot. A running daemon sends it; so does gazetted delivery run.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withDaemon(c.Context(), func(d *daemon.Daemon) error {
+				made, err := d.Editor.Manual(c.Context(), list, frequency)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(some(made))
+				}
+				for _, e := range made {
+					if e.ID == 0 || e.State == news.EditionEmpty {
+						a.say("nothing new in %s %s (%s): no mail", list, e.Frequency, e.Zone)
+						continue
+					}
+					a.say("edition %d: %d articles for %d subscribers (%s, %s)", e.ID, e.Articles, e.Intended, e.Frequency, e.Zone)
+				}
+				return nil
+			})
+		},
+	}
+	c.Flags().StringVar(&list, "list", "", "`NAME` of the list")
+	c.Flags().StringVar(&frequency, "frequency", "", "one of its frequencies")
+	_ = c.MarkFlagRequired("list")      // fails only for a flag that does not exist
+	_ = c.MarkFlagRequired("frequency") // likewise
+	return c
+}
+
+func (a *app) editionLs() *cobra.Command {
+	list, limit := "", 30
+	c := &cobra.Command{
+		Use: "ls [--list NAME]", Short: "List editions, the latest first", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withStore(c.Context(), func(s *store.Store) error {
+				all, err := s.Editions(c.Context(), list, 0, limit)
+				if err != nil {
+					return err
+				}
+				var rows [][]string
+				for _, e := range all {
+					rows = append(rows, []string{number(int(e.ID)), e.ListName, e.Frequency, clock(e.DueAt), e.Zone, string(e.State),
+						number(e.Articles), number(e.Intended), short(firstOf(e.Note, e.Subject), 60)})
+				}
+				return a.print(some(all), []string{"id", "list", "frequency", "due", "zone", "state", "articles", "mails", "subject or reason"}, rows)
+			})
+		},
+	}
+	c.Flags().StringVar(&list, "list", "", "only this list's")
+	c.Flags().IntVar(&limit, "limit", 30, "how many at most")
+	return c
+}
+
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+func (a *app) editionShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show an edition, its articles and what became of its mails", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := parseID("ID", args[0])
+			if err != nil {
+				return err
+			}
+			return a.withStore(c.Context(), func(s *store.Store) error { return a.showEdition(c.Context(), s, id) })
+		},
+	}
+}
+
+func (a *app) showEdition(ctx context.Context, s *store.Store, id int64) error {
+	e, err := s.Edition(ctx, id)
+	if err != nil {
+		return err
+	}
+	articles, err := s.EditionArticles(ctx, id)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(struct {
+			news.Edition
+			Frozen []news.Article `json:"frozen"`
+		}{e, some(articles)})
+	}
+	if err := a.fields(e, "edition", number(int(e.ID)), "list", e.ListName, "frequency", e.Frequency, "zone", e.Zone, "slot", e.SlotKey,
+		"due", clock(e.DueAt), "state", string(e.State), "note", e.Note, "subject", e.Subject, "archive page", e.Slug,
+		"closed", clock(e.ClosedAt), "done", clock(e.DoneAt), "mails", fmt.Sprintf("%d intended: %s", e.Intended, tally(e.Counts))); err != nil {
+		return err
+	}
+	for _, art := range articles {
+		fmt.Fprintf(a.stdout, "  %d  %s\n", art.Seq, oneLine(art.Title))
+	}
+	return nil
+}
+
+// tally writes counts by state, largest first.
+func tally(c news.DeliveryTally) string {
+	type count struct {
+		state news.DeliveryState
+		n     int
+	}
+	var all []count
+	for s, n := range c {
+		all = append(all, count{s, n})
+	}
+	sort.Slice(all, func(i, j int) bool {
+		return all[i].n > all[j].n || all[i].n == all[j].n && all[i].state < all[j].state
+	})
+	words := make([]string, len(all))
+	for i, x := range all {
+		words[i] = fmt.Sprintf("%d %s", x.n, x.state)
+	}
+	return firstOf(strings.Join(words, ", "), "none")
+}

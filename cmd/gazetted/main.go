@@ -1,0 +1,162 @@
+// Command gazetted watches where articles are published, serves feeds of them
+// and mails subscribers digests.
+//
+// main.go is the table of commands; each group has a file of its own. A
+// command speaks on standard output only what was asked for, on standard error
+// what a person should know. It ends with 0, with 1 when the work failed, or
+// with 2 when it was called wrongly.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gazetted/daemon"
+	"gazetted/internal/news"
+	"gazetted/internal/store"
+)
+
+// version is set by the linker in releases.
+var version = "" //nolint:gochecknoglobals // the linker can set only a package variable
+
+// commit is set by the linker in releases.
+var commit = "" //nolint:gochecknoglobals // the linker can set only a package variable
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is main with everything given, for tests.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, lookup: os.LookupEnv, now: time.Now}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "gazetted: %s\n", strings.TrimRight(err.Error(), "\n"))
+	if h := hint(err); h != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", h)
+	}
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return 2
+	}
+	return 1
+}
+
+// root is the table of commands.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gazetted",
+		Short: "Watch for published articles, serve feeds of them, mail digests",
+		Long: `gazetted watches where a publisher's articles appear, serves RSS, Atom and JSON
+feeds of them per category and tag, and mails subscribers digests on the
+schedule that each of them chose.
+
+Try it:      gazetted demo
+Set it up:   gazetted init; gazetted source add …; gazetted list add …; gazetted serve
+
+Commands work on the database directly, whether the daemon runs or not; a
+running daemon notices within a second.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `FILE` (default: $GAZETTED_CONFIG, else gazetted.toml here)")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON for scripts")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{err: err, command: c.CommandPath()} })
+	root.AddGroup(
+		&cobra.Group{ID: "run", Title: "Running:"},
+		&cobra.Group{ID: "content", Title: "What is published:"},
+		&cobra.Group{ID: "people", Title: "Lists and people:"},
+		&cobra.Group{ID: "sending", Title: "Sending:"},
+	)
+	group := func(id string, cmds ...*cobra.Command) {
+		for _, c := range cmds {
+			c.GroupID = id
+			root.AddCommand(c)
+		}
+	}
+	group("run", a.demoCommand(), a.initCommand(), a.serveCommand(), a.statusCommand(), a.configCommand(), a.migrateCommand())
+	group("content", a.sourceCommand(), a.articleCommand(), a.categoryCommand(), a.tagCommand(), a.keyCommand())
+	group("people", a.listCommand(), a.subscriberCommand(), a.suppressionCommand())
+	group("sending", a.editionCommand(), a.deliveryCommand(), a.pauseCommand(), a.resumeCommand())
+	root.AddCommand(a.versionCommand(), a.docsCommand())
+	usageEverywhere(root)
+	return root
+}
+
+// usageError is a command called wrongly.
+type usageError struct {
+	err     error
+	command string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// usageEverywhere makes wrong arguments a usageError and gives groups of
+// commands, called without one, their help.
+func usageEverywhere(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return &usageError{err: err, command: c.CommandPath()}
+			}
+			return nil
+		}
+	}
+	if c.HasSubCommands() && c.RunE == nil {
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return &usageError{err: fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath()), command: c.CommandPath()}
+			}
+			return c.Help()
+		}
+	}
+	for _, sub := range c.Commands() {
+		usageEverywhere(sub)
+	}
+}
+
+// hint says what a person could do about err; "" if there is nothing to say.
+func hint(err error) string {
+	var usage *usageError
+	var config *daemon.ConfigError
+	switch {
+	case errors.As(err, &usage):
+		return fmt.Sprintf("see `%s --help`", usage.command)
+	case errors.Is(err, errNoConfig):
+		return "run `gazetted init` here, or name a configuration with --config or GAZETTED_CONFIG"
+	case errors.As(err, &config):
+		return "`gazetted config example` prints a complete, commented file"
+	case errors.Is(err, store.ErrNoDatabase):
+		return "run `gazetted init` (or `gazetted migrate --create`) to make one, or restore a backup"
+	case errors.Is(err, store.ErrOlderSchema):
+		return "run `gazetted migrate`, or start `gazetted serve`, which does it"
+	case errors.Is(err, store.ErrNewerSchema):
+		return "use the binary that wrote it, or a newer one"
+	case errors.Is(err, daemon.ErrRunning):
+		return "stop that one first; commands need no second daemon"
+	case errors.Is(err, news.ErrExists):
+		return "choose another name, or remove the other one first"
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mmcdole/gofeed"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"gazetted/internal/dbtest"
+	"gazetted/internal/smtptest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"gazetted": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestScript runs the scenarios of testdata/script with the real binary, each
+// on both databases.
+//
+// In a scenario $DATABASE is a new database, $LISTEN a free address and $URL
+// its public URL. Commands beside testscript's own:
+//
+//	waitfor TEXT METHOD URL [HEADER…]   ask until the answer contains TEXT (a regular expression), at most 30 s
+//	fetch STATUS METHOD URL [HEADER…] [@BODYFILE]   one request; the answer goes to stdout, its headers to $WORK/headers
+//	header NAME VAR                   put a header of the last answer into a variable
+//	find REGEXP VAR                   put the first group of the last answer's match into a variable
+//	relay                             start an SMTP server; $RELAY_PORT
+//	mails N                           wait until the SMTP server has N mails, write them to $WORK/mail.1 …
+//	parsefeed N                       the last answer is a feed of N items, as gofeed reads it
+func TestScript(t *testing.T) {
+	t.Parallel()
+	for name, dsn := range map[string]func(*testing.T, string) string{
+		"sqlite":   func(_ *testing.T, work string) string { return "sqlite:" + filepath.Join(work, "gazetted.db") },
+		"postgres": func(t *testing.T, _ string) string { return dbtest.PostgresDSN(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testscript.Run(t, testscript.Params{
+				Dir:                 "testdata/script",
+				RequireExplicitExec: true,
+				Setup: func(e *testscript.Env) error {
+					addr, err := freeLoopback()
+					if err != nil {
+						return err
+					}
+					e.Values[relayValue{}] = new(*smtptest.Server)
+					e.Setenv("DATABASE", dsn(t, e.WorkDir))
+					e.Setenv("GAZETTED_DATABASE", e.Getenv("DATABASE"))
+					e.Setenv("GAZETTED_LISTEN", addr)
+					e.Setenv("GAZETTED_PUBLIC_URL", "http://"+addr)
+					e.Setenv("URL", "http://"+addr)
+					e.Setenv("HOME", e.WorkDir)
+					return nil
+				},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){
+					"waitfor": waitCommand, "fetch": fetchCommand, "header": headerCommand, "find": findCommand,
+					"relay": relayCommand(t), "mails": mailsCommand, "parsefeed": parseFeedCommand,
+				},
+			})
+		})
+	}
+}
+
+func freeLoopback() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own port
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String(), nil
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func ask(ts *testscript.TestScript, args []string) (answer, error) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: METHOD URL [HEADER: VALUE]… [@BODYFILE]")
+	}
+	var body io.Reader
+	headers := http.Header{}
+	for _, a := range args[2:] {
+		if file, ok := strings.CutPrefix(a, "@"); ok {
+			body = strings.NewReader(ts.ReadFile(file))
+			continue
+		}
+		name, value, _ := strings.Cut(a, ":")
+		headers.Add(name, strings.TrimSpace(value))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, args[0], args[1], body)
+	ts.Check(err)
+	req.Header = headers
+	// No redirects, no compression behind our back: what is on the wire counts.
+	client := &http.Client{
+		Transport:     &http.Transport{DisableCompression: true, DisableKeepAlives: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	return answer{status: resp.StatusCode, header: resp.Header, body: string(b)}, err
+}
+
+func remember(ts *testscript.TestScript, a answer) {
+	_, _ = io.WriteString(ts.Stdout(), a.body)
+	head, err := json.Marshal(a.header)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("headers"), head, 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("answer"), []byte(a.body), 0o600))
+}
+
+func waitCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: waitfor TEXT METHOD URL …")
+	}
+	want := regexp.MustCompile("(?s)" + args[0])
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		a, err := ask(ts, args[1:])
+		if err == nil && want.MatchString(a.body) {
+			remember(ts, a)
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			ts.Fatalf("no answer with %q: status %d, %v, body:\n%s", args[0], a.status, err, a.body)
+		}
+	}
+}
+
+func fetchCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: fetch STATUS METHOD URL …")
+	}
+	a, err := ask(ts, args[1:])
+	ts.Check(err)
+	remember(ts, a)
+	if strconv.Itoa(a.status) != args[0] {
+		ts.Fatalf("status %d, want %s; body:\n%s", a.status, args[0], a.body)
+	}
+}
+
+func headerCommand(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: header NAME VAR")
+	}
+	var h http.Header
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("headers")), &h))
+	if h.Get(args[0]) == "" {
+		ts.Fatalf("no header %s in %v", args[0], h)
+	}
+	ts.Setenv(args[1], h.Get(args[0]))
+}
+
+func findCommand(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: find REGEXP VAR")
+	}
+	m := regexp.MustCompile(args[0]).FindStringSubmatch(ts.ReadFile("answer"))
+	if len(m) < 2 {
+		ts.Fatalf("no match of %s in:\n%s", args[0], ts.ReadFile("answer"))
+	}
+	ts.Setenv(args[1], strings.ReplaceAll(m[1], "&amp;", "&"))
+}
+
+// relayCommand starts an SMTP server that lives as long as the test.
+func relayCommand(t *testing.T) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, _ []string) {
+		s := smtptest.Start(t)
+		*ts.Value(relayValue{}).(**smtptest.Server) = s
+		_, port, err := net.SplitHostPort(s.Addr())
+		ts.Check(err)
+		ts.Setenv("RELAY_PORT", port)
+	}
+}
+
+// relayValue is the key of a scenario's SMTP server.
+type relayValue struct{}
+
+func mailsCommand(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	server := *ts.Value(relayValue{}).(**smtptest.Server)
+	if server == nil {
+		ts.Fatalf("no relay was started")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	msgs, err := server.WaitFor(ctx, n)
+	ts.Check(err)
+	if len(msgs) != n {
+		ts.Fatalf("%d mails, want %d", len(msgs), n)
+	}
+	for i, m := range msgs {
+		name := ts.MkAbs(fmt.Sprintf("mail.%d", i+1))
+		ts.Check(os.WriteFile(name, m.Data, 0o600))
+		ts.Check(writeParts(name, m.Data))
+	}
+}
+
+// writeParts writes the decoded text and HTML parts beside the mail.
+func writeParts(name string, raw []byte) error {
+	m, err := mail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil {
+		return err
+	}
+	parts := multipart.NewReader(m.Body, params["boundary"])
+	for {
+		p, err := parts.NextPart()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(p)
+		if err != nil {
+			return err
+		}
+		ending := ".txt"
+		if strings.HasPrefix(p.Header.Get("Content-Type"), "text/html") {
+			ending = ".html"
+		}
+		if err := os.WriteFile(name+ending, body, 0o600); err != nil {
+			return err
+		}
+	}
+}
+
+func parseFeedCommand(ts *testscript.TestScript, _ bool, args []string) {
+	f, err := gofeed.NewParser().ParseString(ts.ReadFile("answer"))
+	ts.Check(err)
+	if strconv.Itoa(len(f.Items)) != args[0] {
+		ts.Fatalf("%d items, want %s", len(f.Items), args[0])
+	}
+	for _, it := range f.Items {
+		if it.Title == "" || it.Link == "" || it.GUID == "" {
+			ts.Fatalf("an item without title, link or id: %+v", it)
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gazetted/daemon"
+	"gazetted/internal/news"
+	"gazetted/internal/store"
+)
+
+func (a *app) sourceCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "source",
+		Short: "Places that are watched for newly published articles",
+		Long: `A source is a place that is watched: a WordPress site, a folder of Markdown or
+HTML files, or the push API. The first look at a source fills the feeds and
+mails nothing: what was there before is archive.`,
+	}
+	c.AddCommand(a.sourceAdd(), a.sourceLs(), a.sourceShow(), a.sourcePoll(), a.sourceRm())
+	return c
+}
+
+func (a *app) sourceAdd() *cobra.Command {
+	var name, zone, base string
+	var poll, settle time.Duration
+	c := &cobra.Command{
+		Use:   "add wordpress URL | folder PATH | push",
+		Short: "Watch a new place",
+		Example: `  gazetted source add wordpress https://news.example.org
+  gazetted source add folder ./content --name blog --base-url https://blog.example.org
+  gazetted source add push --name cms`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(c *cobra.Command, args []string) error {
+			src := news.Source{Name: name, Kind: news.SourceKind(args[0]), Settings: news.SourceSettings{
+				Poll: news.Duration(poll), Settle: news.Duration(settle), Zone: zone, BaseURL: base,
+			}}
+			if len(args) == 2 {
+				src.Location = args[1]
+			}
+			if err := completeSource(&src); err != nil {
+				return &usageError{err: err, command: c.CommandPath()}
+			}
+			return a.withStore(c.Context(), func(s *store.Store) error {
+				added, err := s.AddSource(c.Context(), src)
+				if err != nil {
+					return err
+				}
+				a.say("watching %s (%s)", added.Name, cmp.Or(added.Location, "push"))
+				return nil
+			})
+		},
+	}
+	c.Flags().StringVar(&name, "name", "", "`NAME` of the source (default: from the host or folder)")
+	c.Flags().DurationVar(&poll, "poll", news.DefaultPoll, "time between two looks")
+	c.Flags().DurationVar(&settle, "settle", news.DefaultSettle, "time between first sight and release, for the publisher's second thoughts")
+	c.Flags().StringVar(&zone, "zone", "", "time zone of dates without an offset (default UTC)")
+	c.Flags().StringVar(&base, "base-url", "", "folder: the `URL` under which its articles are published")
+	return c
+}
+
+// completeSource checks what kind and location go together and gives a name.
+func completeSource(src *news.Source) error {
+	switch src.Kind {
+	case news.SourceFolder:
+		if src.Location == "" {
+			return &news.FieldError{Field: "PATH", Want: "the folder to watch: gazetted source add folder PATH"}
+		}
+		abs, err := filepath.Abs(src.Location)
+		if err != nil {
+			return fmt.Errorf("find folder: %w", err)
+		}
+		src.Location = abs
+	case news.SourceWordPress:
+		if src.Location != "" && !strings.Contains(src.Location, "://") {
+			src.Location = "https://" + src.Location
+		}
+	case news.SourcePush:
+		if src.Location != "" {
+			return &news.FieldError{Field: "push", Value: src.Location, Want: "no location: articles are pushed to us"}
+		}
+	default:
+		return &news.FieldError{Field: "kind", Value: string(src.Kind), Want: "one of wordpress, folder, push"}
+	}
+	if src.Name == "" {
+		src.Name = sourceName(src)
+	}
+	return nil
+}
+
+func sourceName(src *news.Source) string {
+	name := string(src.Kind)
+	switch src.Kind {
+	case news.SourceFolder:
+		name = filepath.Base(src.Location)
+	case news.SourceWordPress:
+		if u, err := url.Parse(src.Location); err == nil && u.Hostname() != "" {
+			name = strings.TrimPrefix(u.Hostname(), "www.")
+		}
+	default:
+	}
+	ascii := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name))
+	return cmp.Or(strings.Trim(ascii, "-."), string(src.Kind))
+}
+
+func (a *app) sourceLs() *cobra.Command {
+	return &cobra.Command{
+		Use: "ls", Short: "List sources", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.withStore(c.Context(), func(s *store.Store) error {
+				all, err := s.Sources(c.Context())
+				if err != nil {
+					return err
+				}
+				var rows [][]string
+				for _, src := range all {
+					rows = append(rows, []string{src.Name, string(src.Kind), src.Location, clock(src.Look.LastAt), clock(src.Look.NextAt), sourceState(src)})
+				}
+				return a.print(some(all), []string{"name", "kind", "location", "last look", "next look", "state"}, rows)
+			})
+		},
+	}
+}
+
+func sourceState(src news.Source) string {
+	switch {
+	case src.Look.Failures > 0:
+		return fmt.Sprintf("failing (%d): %s", src.Look.Failures, short(src.Look.Err, 80))
+	case src.Kind == news.SourcePush:
+		return "ready"
+	case src.ActivatedAt.IsZero():
+		return "first run"
+	default:
+		return "ok"
+	}
+}
+
+func (a *app) sourceShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show NAME", Short: "Show a source and what its last look said", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withStore(c.Context(), func(s *store.Store) error {
+				src, err := s.SourceByName(c.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return a.fields(src, "name", src.Name, "kind", string(src.Kind), "location", src.Location,
+					"poll", src.Settings.Poll.String(), "settle", src.Settings.Settle.String(), "zone", src.Settings.Zone, "base url", src.Settings.BaseURL,
+					"state", sourceState(src), "active since", clock(src.ActivatedAt), "last look", clock(src.Look.LastAt), "next look", clock(src.Look.NextAt),
+					"error", src.Look.Err, "notes", strings.Join(src.Look.Notes, "; "))
+			})
+		},
+	}
+}
+
+func (a *app) sourcePoll() *cobra.Command {
+	return &cobra.Command{
+		Use: "poll NAME", Short: "Look at a source now", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withDaemon(c.Context(), func(d *daemon.Daemon) error { return a.poll(c.Context(), d, args[0]) })
+		},
+	}
+}
+
+func (a *app) poll(ctx context.Context, d *daemon.Daemon, name string) error {
+	report, err := d.Watcher.Look(ctx, name)
+	counts, notes := report.Counts, report.Notes
+	for _, n := range notes {
+		a.say("%s", oneLine(n))
+	}
+	if err != nil {
+		return err
+	}
+	released, err := d.ReleaseAll(ctx)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"counts": counts, "released": released, "notes": some(notes)})
+	}
+	a.say("%s: %d new, %d changed, %d unchanged, %d withdrawn; %d released", name, counts.New, counts.Changed, counts.Unchanged, counts.Withdrawn, released)
+	return nil
+}
+
+func (a *app) sourceRm() *cobra.Command {
+	return &cobra.Command{
+		Use: "rm NAME", Short: "Stop watching a source and take its articles out of the feeds",
+		Long: `Stops watching and takes the source's articles out of all feeds. They stay
+known: adding the same source again brings them back and mails none of them.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withStore(c.Context(), func(s *store.Store) error {
+				if err := s.RemoveSource(c.Context(), args[0]); err != nil {
+					return err
+				}
+				a.say("removed %s", args[0])
+				return nil
+			})
+		},
+	}
+}

@@ -1,0 +1,155 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"gazetted/digest"
+	"gazetted/internal/mail"
+	"gazetted/internal/news"
+	"gazetted/internal/source"
+	"gazetted/internal/web"
+)
+
+func (d *Daemon) buildCourier() error {
+	relays, err := d.relays()
+	if err != nil {
+		return err
+	}
+	d.Courier, err = mail.New(mail.Options{
+		Store: d.Store, Relays: relays, Links: d.Links, From: d.cfg.Mail.From, Domain: d.mailDomain(), Now: d.o.Now, Events: d.sent,
+	})
+	return err
+}
+
+// relays are the configured SMTP servers, or the folder that captures.
+func (d *Daemon) relays() ([]mail.Relay, error) {
+	if d.cfg.Mail.Transport == "capture" {
+		var err error
+		if d.capture, err = mail.NewCapture(d.cfg.path(d.cfg.Mail.CaptureDir), d.cfg.Mail.CaptureMax, d.o.Now); err != nil {
+			return nil, err
+		}
+		return []mail.Relay{{Transport: d.capture, Connections: 2, MaxMessages: 1 << 30}}, nil
+	}
+	out := make([]mail.Relay, 0, len(d.cfg.Mail.Relays))
+	for _, r := range d.cfg.Mail.Relays {
+		password, err := d.password(r)
+		if err != nil {
+			return nil, err
+		}
+		t, err := mail.NewSMTP(mail.SMTPOptions{
+			Name: r.Name, Host: r.Host, Port: r.Port, TLS: mail.TLSMode(r.TLS), Username: r.Username, Password: password, HELO: helo(d.mailDomain()),
+		})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, mail.Relay{Transport: t, Connections: r.Connections})
+	}
+	return out, nil
+}
+
+// helo is our name in SMTP: this machine's if it is a full one.
+func helo(domain string) string {
+	if host, err := os.Hostname(); err == nil && strings.Contains(host, ".") {
+		return host
+	}
+	return domain
+}
+
+// sent logs what the courier met. Addresses stay out of logs.
+func (d *Daemon) sent(e mail.Event) {
+	switch e.Kind {
+	case mail.EventAttempt:
+		level := d.log.Debug
+		if e.Outcome.State == news.DeliveryRefused {
+			level = d.log.Info
+		}
+		level("mail attempted", "delivery", e.Delivery.ID, "edition", e.Delivery.EditionID, "relay", e.Relay, "status", string(e.Outcome.State),
+			"err", e.Outcome.Reply, "took", e.Took)
+	case mail.EventRelayUp, mail.EventRecovered:
+		d.log.Info("courier: "+string(e.Kind), "relay", e.Relay, "delivery", e.Count)
+	case mail.EventConfigFault, mail.EventStore:
+		d.log.Error("courier: "+string(e.Kind), "relay", e.Relay, "err", e.Err)
+	default:
+		d.log.Warn("courier: "+string(e.Kind), "relay", e.Relay, "err", e.Err)
+	}
+}
+
+func (d *Daemon) buildWeb() error {
+	o := web.Options{
+		Store: d.Store, Templates: d.templates, Links: d.Links, Log: d.log, Now: d.o.Now, Demo: d.o.Demo, Version: d.o.Version,
+		Site: web.Site{
+			Title: d.cfg.Site.Title, Description: d.cfg.Site.Description, Language: d.cfg.Site.Language, Rights: d.cfg.Site.Rights, Postal: d.cfg.Site.Postal,
+		},
+		Push:           source.NewPush(d.Store, d.o.Now),
+		TrustedProxies: networks(d.cfg.Web.TrustedProxies),
+		FeedItems:      d.cfg.Feeds.Items, FeedSummaries: !d.cfg.Feeds.FullContent, FeedCacheBytes: int64(d.cfg.Feeds.CacheMB) << 20,
+	}
+	if d.capture != nil {
+		o.Mailbox = d.capture.Mailbox()
+	}
+	if path := d.cfg.Web.MailboxKeyFile; path != "" {
+		b, err := os.ReadFile(d.cfg.path(path))
+		if err != nil {
+			return fmt.Errorf("read web.mailbox_key_file: %w", err)
+		}
+		o.MailboxKey = strings.TrimSpace(string(b))
+	}
+	var err error
+	d.web, err = web.New(o)
+	return err
+}
+
+// SendDue sends every mail that is due now, as a running courier would, and
+// returns what became of them.
+func (d *Daemon) SendDue(ctx context.Context) (news.DeliveryTally, error) {
+	tally, err := d.Courier.Once(ctx)
+	if err != nil {
+		return tally, err
+	}
+	return tally, d.Store.FinishEditions(ctx)
+}
+
+// Preview is the next edition as it would go out now.
+type Preview struct {
+	Note, HTML, Text string
+	EML              []byte
+}
+
+// Preview renders what the list's next edition, or one subscriber's copy of it,
+// would be. Nothing is stored.
+func (d *Daemon) Preview(ctx context.Context, list, frequency, address string) (Preview, error) {
+	spec := ""
+	if address != "" {
+		addr, err := news.ParseAddress("subscriber", address)
+		if err != nil {
+			return Preview{}, err
+		}
+		spec = addr.Spec
+	}
+	p, err := d.Editor.Preview(ctx, list, frequency, spec)
+	if err != nil {
+		return Preview{}, err
+	}
+	out := Preview{HTML: p.Mail.HTML, Text: p.Mail.Text}
+	if !p.New {
+		out.Note = "nothing is new for this edition, so nobody would be mailed; it shows the newest articles instead"
+	}
+	out.EML, err = d.message(ctx, list, spec, p)
+	return out, err
+}
+
+// message builds the bytes that the preview's recipient would get.
+func (d *Daemon) message(ctx context.Context, list, address string, p digest.Preview) ([]byte, error) {
+	l, err := d.Store.ListByName(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	if address == "" {
+		address = "reader@" + d.mailDomain()
+	}
+	return d.Courier.Preview(l, p.Variant, address, d.o.Now().UTC().Truncate(time.Second))
+}
