@@ -89,6 +89,12 @@ func (r *fileReader) fromFrontMatter(f folderFile, fm *frontMatter) (news.Found,
 	if err := r.times(&found, f, fm); err != nil {
 		return found, isOther, err
 	}
+	if r.expired(&found) {
+		return found, isDraft, nil
+	}
+	if strings.HasPrefix(path.Base(f.Path), "index.") && fm.found && found.PublishedAt.IsZero() {
+		return found, isOther, nil // the front page of a section, not an article of it
+	}
 	if err := r.address(&found, f, fm); err != nil {
 		return found, isOther, err
 	}
@@ -104,6 +110,11 @@ func (r *fileReader) fromFrontMatter(f folderFile, fm *frontMatter) (news.Found,
 		found.Visibility = news.VisibilityMembers
 	}
 	return found, isArticle, nil
+}
+
+// expired articles are as unpublished as drafts.
+func (r *fileReader) expired(f *news.Found) bool {
+	return !f.ExpiresAt.IsZero() && !f.ExpiresAt.After(r.now)
 }
 
 func dateKeys() []string {
@@ -152,9 +163,6 @@ func (r *fileReader) times(found *news.Found, f folderFile, fm *frontMatter) err
 	}
 	if found.PublishedAt.After(r.now) && found.PublishedAt.After(found.EmbargoAt) {
 		found.EmbargoAt = found.PublishedAt
-	}
-	if !found.EmbargoAt.After(r.now) {
-		found.EmbargoAt = time.Time{}
 	}
 	return nil
 }

@@ -129,7 +129,11 @@ func hashOf(f *news.Found) string {
 	}
 	slices.Sort(terms)
 	put(terms...)
-	for _, t := range []time.Time{f.PublishedAt, f.EmbargoAt, f.ExpiresAt} {
+	embargo := f.EmbargoAt
+	if embargo.Equal(f.PublishedAt) {
+		embargo = time.Time{} // a future date, which is an embargo only until then
+	}
+	for _, t := range []time.Time{f.PublishedAt, embargo, f.ExpiresAt} {
 		put("t", strconv.FormatInt(t.Unix(), 10))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])

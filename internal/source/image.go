@@ -49,7 +49,7 @@ func (t *tidier) img(n *html.Node) {
 		setAttr(n, "width", strconv.Itoa(w))
 		setAttr(n, "height", strconv.Itoa(h))
 	}
-	if t.image == nil && (w < 0 || w >= minImageSide) && (h < 0 || h >= minImageSide) {
+	if t.image == nil && imageType(src) != "image/svg+xml" && (w < 0 || w >= minImageSide) && (h < 0 || h >= minImageSide) {
 		t.image = &news.Image{URL: src, Alt: alt, Width: max(w, 0), Height: max(h, 0), Type: imageType(src)}
 	}
 }
@@ -226,6 +226,9 @@ func tidyImage(img *news.Image, base string) *news.Image {
 	kind, _, err := mime.ParseMediaType(img.Type)
 	if err != nil || !strings.HasPrefix(kind, "image/") {
 		kind = imageType(abs)
+	}
+	if kind == "image/svg+xml" {
+		return nil // shown by no mail client, and a drawing is rarely a picture of the story
 	}
 	out.Type = kind
 	out.Width, out.Height, out.Bytes = max(out.Width, 0), max(out.Height, 0), max(out.Bytes, 0)

@@ -18,8 +18,10 @@ import (
 type markdown struct {
 	md     goldmark.Markdown
 	link   *regexp.Regexp
+	embed  *regexp.Regexp
+	value  *regexp.Regexp
+	unset  *regexp.Regexp
 	tags   *regexp.Regexp
-	site   *regexp.Regexp
 	inline *regexp.Regexp
 }
 
@@ -32,10 +34,15 @@ func newMarkdown() *markdown {
 		),
 		// {{ "/about/" | relative_url }}: the address is what is meant.
 		link: regexp.MustCompile(`\{\{-?\s*["']([^"'{}]*)["']\s*\|\s*(?:url|relative_url|absolute_url|relURL|absURL)\s*-?\}\}`),
+		// {{ "https://video.example/1" | embed: "Title" }}, and any other filter of
+		// a text: the text is all that we have of it.
+		embed: regexp.MustCompile(`\{\{-?\s*["'](https?://[^"'{}<>\s]*)["']\s*\|[^{}]*\}\}`),
+		value: regexp.MustCompile(`\{\{-?\s*["']([^"'{}]*)["']\s*\|[^{}]*\}\}`),
+		// {{ page.title }}, {{ image | url }}: of values that we do not have.
+		unset: regexp.MustCompile(`\{\{-?\s*(?:[a-z_.]+\s*\|[^{}]*|(?:page|site|post|layout)\.[^{}]*)\}\}`),
 		// {% include x %}, {{< figure … >}}, {{% note %}}: a site generator would
 		// put something here that we do not have.
-		tags: regexp.MustCompile(`\{%-?[^%{}]*-?%\}|\{\{[<%][^{}]*[%>]\}\}`),
-		site: regexp.MustCompile(`\{\{-?\s*(?:site|page)\.(?:base)?url\s*-?\}\}`),
+		tags: regexp.MustCompile(`\{%-?\s*[a-z](?:[^%{}]|%[^}])*%\}|\{\{[<%][^{}]*[%>]\}\}`),
 		// An attribute list for the element before it: {: .class #id}
 		inline: regexp.MustCompile(`\{:[^{}\n]*\}`),
 	}
@@ -58,36 +65,51 @@ func (m *markdown) render(text string) (out string, err error) {
 }
 
 // withoutTemplates takes the template language out of the text, except inside
-// of code blocks and code spans, where it is what the article is about.
+// of code blocks and code spans, where it is what the article is about. It
+// works on one paragraph at a time: a tag may go over several lines, and a
+// stray back-tick must not turn the rest of the text into code.
 func (m *markdown) withoutTemplates(text string) string {
 	if !strings.Contains(text, "{{") && !strings.Contains(text, "{%") && !strings.Contains(text, "{:") {
 		return text
 	}
-	var b strings.Builder
+	var b, paragraph strings.Builder
+	flush := func() {
+		b.WriteString(m.withoutTags(paragraph.String()))
+		paragraph.Reset()
+	}
 	fence := ""
 	for line := range strings.SplitAfterSeq(text, "\n") {
 		trimmed := strings.TrimLeft(line, " \t")
 		switch {
 		case fence != "":
+			b.WriteString(line)
 			if strings.HasPrefix(trimmed, fence) {
 				fence = ""
 			}
 		case strings.HasPrefix(trimmed, "```") || strings.HasPrefix(trimmed, "~~~"):
+			flush()
 			fence = trimmed[:3]
-		case strings.HasPrefix(line, "    ") || strings.HasPrefix(line, "\t"):
+			b.WriteString(line)
+		case paragraph.Len() == 0 && (strings.HasPrefix(line, "    ") || strings.HasPrefix(line, "\t")):
+			b.WriteString(line)
 		default:
-			line = m.withoutTags(line)
+			paragraph.WriteString(line)
+			if strings.TrimSpace(line) == "" {
+				flush()
+			}
 		}
-		b.WriteString(line)
 	}
+	flush()
 	return b.String()
 }
 
-func (m *markdown) withoutTags(line string) string {
-	parts := strings.Split(line, "`")
+func (m *markdown) withoutTags(paragraph string) string {
+	parts := strings.Split(paragraph, "`")
 	for i := 0; i < len(parts); i += 2 { // the odd ones are code, if the ticks are in pairs
 		s := m.link.ReplaceAllString(parts[i], "$1")
-		s = m.site.ReplaceAllString(s, "")
+		s = m.embed.ReplaceAllString(s, "<$1>")
+		s = m.value.ReplaceAllString(s, "$1")
+		s = m.unset.ReplaceAllString(s, "")
 		s = m.tags.ReplaceAllString(s, "")
 		parts[i] = m.inline.ReplaceAllString(s, "")
 	}

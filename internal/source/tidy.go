@@ -77,7 +77,21 @@ func (t *tidier) element(n *html.Node) {
 		}
 		t.links(n)
 		t.children(n)
+		if n.DataAtom == atom.Figure && onlyCaption(n) {
+			n.Parent.RemoveChild(n)
+		}
 	}
+}
+
+// onlyCaption tells whether a figure has lost what its caption was about.
+func onlyCaption(n *html.Node) bool {
+	for c := n.FirstChild; c != nil; c = c.NextSibling {
+		if c.Type == html.TextNode && strings.TrimSpace(c.Data) == "" || c.DataAtom == atom.Figcaption {
+			continue
+		}
+		return false
+	}
+	return true
 }
 
 // links makes the URLs of n absolute, or removes those that lead nowhere good.

@@ -193,7 +193,7 @@ func (m *wpMedia) image() *news.Image {
 			best = s
 		}
 	}
-	return &news.Image{URL: best.SourceURL, Alt: m.Alt, Type: best.Type, Width: int(best.Width), Height: int(best.Height), Bytes: int64(best.FileSize)}
+	return &news.Image{URL: best.SourceURL, Alt: plainTitle(m.Alt), Type: best.Type, Width: int(best.Width), Height: int(best.Height), Bytes: int64(best.FileSize)}
 }
 
 func (s wpSize) better(o wpSize) bool {
