@@ -49,8 +49,9 @@ type Options struct {
 	Events func(Event)      // called from many goroutines; nil: nobody listens
 
 	Backoff Backoff
-	// Lease is how long a claim lasts; 0: 20 minutes: 5 in the queue, 4 for the
-	// message, 10 for the reply to the dot, and one to spare.
+	// Lease is how long a claim lasts; 0: 12 minutes. MarkDot begins it anew, so
+	// it must cover the longer of two waits: in the queue (a quarter of it at
+	// most) and for the message, or for the reply to the dot (10 minutes).
 	Lease time.Duration
 	// Poll is how often the outbox is looked at when nobody calls Wake; 0: 5 s.
 	Poll time.Duration
@@ -117,7 +118,7 @@ func New(o Options) (*Courier, error) {
 		c.fleet = append(c.fleet, h)
 		c.workers = max(c.workers, h.Connections)
 	}
-	setDefault(&o.Lease, 20*time.Minute)
+	setDefault(&o.Lease, 12*time.Minute)
 	setDefault(&o.Poll, 5*time.Second)
 	setDefault(&o.HoldFor, 15*time.Minute)
 	setDefault(&o.Batch, 20*c.workers)

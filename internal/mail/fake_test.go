@@ -32,6 +32,7 @@ type memStore struct {
 type memRow struct {
 	news.Delivery
 	lease   time.Time
+	term    time.Duration // of the lease
 	gone    bool // unsubscribed
 	history []news.Outcome
 }
@@ -76,6 +77,7 @@ func (s *memStore) ClaimDeliveries(ctx context.Context, limit int, lease time.Du
 			continue
 		}
 		r.State, r.Token, r.lease = news.DeliveryClaimed, fmt.Sprintf("t%d-%d", id, s.claims), s.now().Add(lease)
+		r.term = lease
 		r.Attempts++
 		out = append(out, r.Delivery)
 	}
@@ -110,7 +112,7 @@ func (s *memStore) MarkDot(ctx context.Context, id int64, token string) (bool, e
 	if r.State != news.DeliveryClaimed || r.Token != token || !s.now().Before(r.lease) || r.gone {
 		return false, nil
 	}
-	r.State = news.DeliveryDotPending
+	r.State, r.lease = news.DeliveryDotPending, s.now().Add(r.term)
 	return true, nil
 }
 
