@@ -48,7 +48,8 @@ type PageTerm struct {
 	URL      string // its page
 	Articles int
 	Feeds    []PageFeed
-	Children []PageTerm // of a category
+	Depth    int        // below how many categories it stands where a tree is listed
+	Children []PageTerm // right below a category, where only those are shown
 }
 
 // PageArticle is an article in a list of articles. Summary and Image are empty
@@ -109,7 +110,7 @@ type TermPage struct {
 type FeedsPage struct {
 	Frame
 	All        []PageFeed
-	Categories []PageTerm // a tree
+	Categories []PageTerm // a tree, each after its parent
 	Tags       []PageTerm // most used first
 	MoreTags   int        // left out
 	OPML       string
@@ -123,16 +124,16 @@ type ListsPage struct {
 
 // Choice is one option of a form.
 type Choice struct {
-	Value    string
-	Label    string
-	Detail   string
-	Chosen   bool
-	Children []Choice
+	Value  string
+	Label  string
+	Detail string
+	Chosen bool
+	Depth  int // below how many choices of a tree it stands
 }
 
 // Topics are the choices of what a subscription carries.
 type Topics struct {
-	Categories []Choice // a tree
+	Categories []Choice // a tree, each after its parent
 	Tags       []Choice
 }
 

@@ -86,9 +86,12 @@ func statusOf(err error) int {
 	var status statusError
 	var tooLarge *http.MaxBytesError
 	var field *news.FieldError
+	var m *moved
 	switch {
 	case errors.As(err, &status):
 		return int(status)
+	case errors.As(err, &m):
+		return http.StatusMovedPermanently
 	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, news.ErrNotFound), errors.Is(err, news.ErrToken):
@@ -257,6 +260,10 @@ func (s *Server) logged(ctx context.Context, t *tracker, method, path string, to
 		slog.Int("status", t.status), slog.Int64("bytes", t.bytes), slog.Duration("took", took))
 }
 
+// maxUnknown is what is logged of a path that no route matches: less than
+// half of the shortest token.
+const maxUnknown = 12
+
 // safePath is the path as it may be logged: the pattern where the path holds a
 // token, only its first segment where no route matched (a mistyped link holds
 // a token, too), and never more than 200 bytes. It is in its escaped form, so
@@ -264,8 +271,8 @@ func (s *Server) logged(ctx context.Context, t *tracker, method, path string, to
 func safePath(rt *route, path string) string {
 	if rt == nil || rt.pattern == "GET /…" {
 		first, _, more := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-		if len(first) > 40 {
-			first, more = first[:40], true
+		if len(first) > maxUnknown {
+			first, more = strings.ToValidUTF8(first[:maxUnknown], ""), true
 		}
 		if more {
 			first += "/…"

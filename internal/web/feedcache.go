@@ -115,6 +115,9 @@ func (c *feedCache) get(ctx context.Context, key feedKey) (*built, error) {
 	v, err, _ := c.flight.Do(fmt.Sprintf("%s/%s.%s@%d", key.kind, key.slug, key.format, cursor), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), buildTimeout)
 		defer cancel()
+		if b, fresh, _ := c.find(key); fresh {
+			return b, nil // somebody built it between our look and our turn
+		}
 		idx, err := c.index(ctx)
 		if err != nil {
 			return nil, err

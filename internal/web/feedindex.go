@@ -21,7 +21,7 @@ func (s *Server) feedIndex(w http.ResponseWriter, r *http.Request) error {
 	f.Here = "feeds"
 	view := templates.FeedsPage{
 		Frame: f, All: s.pageFeeds(news.Term{}), OPML: s.local(s.o.Links.OPML()),
-		Categories: s.pageTree(idx, 0, 0),
+		Categories: s.pageTree(idx),
 		MoreTags:   max(len(idx.tags)-maxIndexTags, 0),
 	}
 	for _, t := range idx.tags[:min(len(idx.tags), maxIndexTags)] {
@@ -31,23 +31,14 @@ func (s *Server) feedIndex(w http.ResponseWriter, r *http.Request) error {
 	return s.page(w, http.StatusOK, "feeds", view)
 }
 
-// maxTree ends the walk even if two categories were made each other's parent.
-const maxTree = 16
-
-// pageTree lists the categories below parent that have articles.
-func (s *Server) pageTree(idx *termIndex, parent int64, depth int) []templates.PageTerm {
-	if depth >= maxTree {
-		return nil
-	}
+// pageTree lists the categories that have articles, each after its parent.
+func (s *Server) pageTree(idx *termIndex) []templates.PageTerm {
 	var out []templates.PageTerm
-	for _, t := range idx.children[parent] {
-		if !idx.alive(t.ID) {
-			continue
-		}
+	idx.walk(0, func(t news.Term, depth int) {
 		p := s.pageTerm(t)
-		p.Children = s.pageTree(idx, t.ID, depth+1)
+		p.Depth = depth
 		out = append(out, p)
-	}
+	})
 	return out
 }
 

@@ -70,9 +70,10 @@ func (s *Server) term(w http.ResponseWriter, r *http.Request) error {
 	f := s.frame(s.topicURL(term))
 	f.Alternates = append(s.pageFeeds(term), f.Alternates...)
 	view := templates.TermPage{Frame: f, Term: s.pageTerm(term), Articles: s.pageArticles(articles)}
-	view.Term.Children = s.pageTree(idx, term.ID, 0)
-	if term.Kind == news.KindTag {
-		view.Term.Children = nil
+	for _, child := range idx.children[term.ID] {
+		if term.Kind == news.KindCategory && idx.alive(child.ID) {
+			view.Term.Children = append(view.Term.Children, s.pageTerm(child))
+		}
 	}
 	for _, id := range idx.tree.Ancestors(term.ID) {
 		if up, ok := idx.tree.Term(id); ok {

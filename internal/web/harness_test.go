@@ -183,3 +183,43 @@ func (m mailbox) Open(name string) (io.ReadCloser, error) {
 	}
 	return io.NopCloser(strings.NewReader(raw)), nil
 }
+
+func mustTemplates(t testing.TB) *templates.Set {
+	t.Helper()
+	set, err := templates.Load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// people makes a public and a private list, a subscriber of each, and an edition.
+func (h *house) people() {
+	h.t.Helper()
+	h.db.lists = []news.List{
+		{ID: 1, Name: "world", Title: "World news", Zone: news.ZoneSubscriber, Language: "en", Public: true, Frequencies: []news.Frequency{{Name: "daily", Cron: "0 7 * * *"}, {Name: "instant"}}},
+		{ID: 2, Name: "staff", Title: "Staff only", Zone: "UTC", Language: "en", Frequencies: []news.Frequency{{Name: "daily", Cron: "0 7 * * *"}}},
+	}
+	h.db.subs = map[int64]*place{
+		1: {sub: news.Subscription{ID: 1, ListID: 1, ListName: "world", State: news.SubscriptionActive, Frequency: "daily"}, who: news.Subscriber{ID: 1, Address: "ana@example.org", Zone: "Europe/Istanbul"}},
+		2: {sub: news.Subscription{ID: 2, ListID: 1, ListName: "world", State: news.SubscriptionPending, Frequency: "daily"}, who: news.Subscriber{ID: 2, Address: "ben@example.org"}},
+	}
+	h.db.suppressed = map[string]bool{"gone@example.org": true}
+	h.db.editions = []news.Edition{{ID: 1, ListID: 1, Slug: "2026-03-01", Subject: "First", Articles: 1}, {ID: 2, ListID: 1, Slug: "2026-03-02", Subject: "Second", Articles: 1}, {ID: 3, ListID: 1, Slug: "2026-03-03", Subject: "Third", Articles: 1}}
+	articles, err := h.db.Articles(h.t.Context(), news.ArticleQuery{Limit: 1})
+	h.ok(err)
+	h.db.contents = map[int64][]int64{2: {articles[0].ID}}
+	h.db.variant = news.Variant{ID: 1, Kind: news.VariantEdition, Nonce: "n0nce", HTML: `<html><body><style>p{color:red}</style><a href="` + news.Mark("n0nce", news.PlaceUnsubscribe) + `">out</a> <a href="` +
+		news.Mark("n0nce", news.PlacePreferences) + `">prefs</a> <a href="` + news.Mark("n0nce", news.PlaceWebView) + `">view</a> ` + news.Mark("n0nce", news.PlaceAddress) + `</body></html>`}
+}
+
+// pages are addresses of every kind of page, those of subscribers included.
+func (h *house) pages() []string {
+	h.t.Helper()
+	articles, err := h.db.Articles(h.t.Context(), news.ArticleQuery{Limit: 1})
+	h.ok(err)
+	return []string{
+		"/", "/feeds", "/subscribe", "/subscribe/world", "/lists/world/", "/lists/world/2026-03-02", "/topics/category/us", "/topics/tag/mexico",
+		h.links.Share(articles[0].ID), h.links.Confirm(2, h.clock.Now().Add(time.Hour)), h.links.Preferences(1), h.links.Unsubscribe(1), h.links.WebView(7),
+	}
+}

@@ -251,7 +251,16 @@ func (s *Server) offeredTopics(idx *termIndex, l *news.List, chosen []news.Topic
 		return templates.Choice{Value: string(t.Topic()), Label: t.Name, Chosen: i >= 0}
 	}
 	var out templates.Topics
-	out.Categories = categoryChoices(idx, topOf(idx, l), choice, 0)
+	for _, t := range topOf(idx, l) {
+		if idx.alive(t.ID) {
+			out.Categories = append(out.Categories, choice(t))
+		}
+		idx.walk(t.ID, func(below news.Term, depth int) {
+			c := choice(below)
+			c.Depth = depth + 1
+			out.Categories = append(out.Categories, c)
+		})
+	}
 	for _, t := range idx.tags {
 		if len(out.Tags) < maxOfferedTags || slices.Contains(left, t.Topic()) {
 			out.Tags = append(out.Tags, choice(t))
@@ -265,19 +274,6 @@ func (s *Server) offeredTopics(idx *termIndex, l *news.List, chosen []news.Topic
 			label = slug
 		}
 		out.Tags = append(out.Tags, templates.Choice{Value: string(topic), Label: label, Chosen: true})
-	}
-	return out
-}
-
-func categoryChoices(idx *termIndex, terms []news.Term, choice func(news.Term) templates.Choice, depth int) []templates.Choice {
-	var out []templates.Choice
-	for _, t := range terms {
-		if depth >= maxTree || !idx.alive(t.ID) {
-			continue
-		}
-		c := choice(t)
-		c.Children = categoryChoices(idx, idx.children[t.ID], choice, depth+1)
-		out = append(out, c)
 	}
 	return out
 }

@@ -62,6 +62,27 @@ func (x *termIndex) roots() []news.Term {
 	return slices.DeleteFunc(slices.Clone(x.children[0]), func(t news.Term) bool { return !x.alive(t.ID) })
 }
 
+// maxTree ends a walk even if two categories were made each other's parent.
+const maxTree = 16
+
+// walk visits the categories below parent that have articles, themselves or
+// below, each before its children; those right below parent have depth 0.
+func (x *termIndex) walk(parent int64, visit func(t news.Term, depth int)) {
+	x.descend(parent, 0, visit)
+}
+
+func (x *termIndex) descend(parent int64, depth int, visit func(t news.Term, depth int)) {
+	if depth >= maxTree {
+		return
+	}
+	for _, t := range x.children[parent] {
+		if x.alive(t.ID) {
+			visit(t, depth)
+			x.descend(t.ID, depth+1, visit)
+		}
+	}
+}
+
 func (x *termIndex) alive(id int64) bool {
 	for _, id := range x.within(id) {
 		if t, ok := x.tree.Term(id); ok && t.Articles > 0 {
