@@ -40,7 +40,7 @@ type slots interface {
 	CloseEdition(ctx context.Context, c news.Closing) (news.Edition, error)
 	FailEdition(ctx context.Context, id int64, note string) error
 	Editions(ctx context.Context, listName string, beforeID int64, limit int) ([]news.Edition, error)
-	ArchiveEdition(ctx context.Context, listID int64, slug string) (news.Edition, error)
+	ArchiveEditions(ctx context.Context, listID, beforeID int64, limit int) ([]news.Edition, error)
 }
 
 type shelf interface {

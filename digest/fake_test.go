@@ -28,7 +28,7 @@ type fakeStore struct {
 	past       []news.Edition
 	stale      int // how often closing is refused
 	failClose  error
-	archived   map[string]news.Edition
+	archived   []news.Edition
 
 	closings []news.Closing
 	failed   map[int64]string
@@ -86,11 +86,8 @@ func (s *fakeStore) Editions(context.Context, string, int64, int) ([]news.Editio
 	return s.past, nil
 }
 
-func (s *fakeStore) ArchiveEdition(_ context.Context, _ int64, slug string) (news.Edition, error) {
-	if e, ok := s.archived[slug]; ok {
-		return e, nil
-	}
-	return news.Edition{}, news.ErrNotFound
+func (s *fakeStore) ArchiveEditions(context.Context, int64, int64, int) ([]news.Edition, error) {
+	return s.archived, nil
 }
 
 func (s *fakeStore) ArticlesBetween(_ context.Context, from, cutoff int64, limit int) ([]news.Article, error) {

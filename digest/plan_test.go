@@ -225,6 +225,12 @@ func TestManual(t *testing.T) {
 	}
 }
 
+// personal makes the list one in its subscribers' zones, with an archive.
+func (s *fakeStore) personal(frequency, zone string) {
+	s.list.Zone = news.ZoneSubscriber
+	s.archived = []news.Edition{{ID: 39, Frequency: frequency, Zone: zone, CutoffSeq: 190}}
+}
+
 func TestSlug(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -236,11 +242,26 @@ func TestSlug(t *testing.T) {
 		{"instant", func(s *fakeStore) { s.open[0].Frequency = news.Instant }, "2025-11-20-200"},
 		{"private", func(s *fakeStore) { s.list.Public = false }, ""},
 		{"date of the zone", func(s *fakeStore) { s.open[0].Zone = "America/New_York" }, "2025-11-19"},
-		{"first zone", func(s *fakeStore) { s.list.Zone = news.ZoneSubscriber }, "2025-11-20"},
-		{"second zone", func(s *fakeStore) {
-			s.list.Zone = news.ZoneSubscriber
-			s.archived = map[string]news.Edition{"2025-11-20": {Frequency: "daily"}}
+		{"first of all zones", func(s *fakeStore) { s.list.Zone = news.ZoneSubscriber }, "2025-11-20"},
+		{"the zone that the archive follows", func(s *fakeStore) { s.personal("daily", "Europe/Istanbul") }, "2025-11-20"},
+		{"another zone", func(s *fakeStore) {
+			s.personal("daily", "Asia/Tokyo")
+			s.past = []news.Edition{{ID: 39, Frequency: "daily", Zone: "Asia/Tokyo"}, {ID: 30, Frequency: "daily", Zone: "Europe/Istanbul"}}
 		}, ""},
+		{"another zone, where nobody is left", func(s *fakeStore) {
+			s.personal("daily", "Asia/Tokyo")
+			s.past = []news.Edition{{ID: 40, Frequency: "weekly", Zone: "Asia/Tokyo"}, {ID: 30, Frequency: "daily", Zone: "Europe/Istanbul"}, {ID: 29, Frequency: "daily", Zone: "Asia/Tokyo"}}
+		}, "2025-11-20"},
+		{"another frequency of another zone", func(s *fakeStore) { s.personal("weekly", "Asia/Tokyo") }, "2025-11-20"},
+		{"instant, archived by another zone", func(s *fakeStore) {
+			s.personal(news.Instant, "Asia/Tokyo")
+			s.open[0].Frequency = news.Instant
+			s.archived[0].CutoffSeq = 200
+		}, ""},
+		{"instant, not yet archived", func(s *fakeStore) {
+			s.personal(news.Instant, "Asia/Tokyo")
+			s.open[0].Frequency = news.Instant
+		}, "2025-11-20-200"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := world()
