@@ -610,3 +610,94 @@ func TestOnceWithTheRelayDown(t *testing.T) {
 		}
 	})
 }
+
+func TestConnectionsAreReusedAndBounded(t *testing.T) {
+	relay := smtptest.Start(t)
+	s := newMemStore(t, 25)
+	c, _ := newCourier(t, s, newSMTP(t, relay, nil), func(o *Options) { o.Relays[0].Connections, o.Relays[0].MaxMessages = 1, 10 })
+	if _, err := c.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	perSession := map[int]int{}
+	for _, m := range relay.Messages() {
+		perSession[m.Session]++
+	}
+	if len(perSession) != 3 || perSession[1] != 10 || perSession[2] != 10 || perSession[3] != 5 {
+		t.Errorf("messages per connection: %v", perSession)
+	}
+}
+
+// TestIdleConnectionClosedByTheRelay: a 421 between two messages (RFC 5321
+// §3.8) costs a reconnection and nothing else.
+func TestIdleConnectionClosedByTheRelay(t *testing.T) {
+	relay := &fakeRelay{}
+	var dead bool
+	relay.onBegin = func(string) error {
+		if dead {
+			dead = false
+			return &ReplyError{Stage: StageMail, Code: 421, Text: "timeout, closing"}
+		}
+		return nil
+	}
+	bubble(t, 1, relay, func(o *Options) { o.Relays[0].Connections, o.Relays[0].IdleLimit = 1, time.Hour }, func(t *testing.T, s *memStore, log *eventLog) {
+		after(10 * time.Second)
+		dead = true
+		s.mu.Lock()
+		s.add("next@example.net")
+		s.mu.Unlock()
+		after(6 * time.Second)
+		wantStates(t, s, news.DeliveryTally{news.DeliveryAccepted: 2})
+		if relay.opened != 2 || log.count(EventRelayFault) != 0 {
+			t.Errorf("%d connections, %d faults", relay.opened, log.count(EventRelayFault))
+		}
+	})
+}
+
+func TestPreviewIsTheSameMessage(t *testing.T) {
+	c, _ := newCourier(t, newMemStore(t, 0), &fakeRelay{}, nil)
+	raw, err := c.Preview(news.List{Name: "world", Title: "World"}, testSpec().Variant, "ana@example.net", testRecipient().Date)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range wireFaults(raw) {
+		t.Error(f)
+	}
+}
+
+func TestWakeSparesTheWait(t *testing.T) {
+	relay := &fakeRelay{}
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemStore(t, 0)
+		c, _ := newCourier(t, s, relay, func(o *Options) { o.Poll = time.Hour })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- c.Run(ctx, time.Second) }()
+		after(time.Minute)
+		s.mu.Lock()
+		s.add("new@example.net")
+		s.mu.Unlock()
+		c.Wake()
+		c.Wake()
+		after(time.Second)
+		wantStates(t, s, news.DeliveryTally{news.DeliveryAccepted: 1})
+		cancel()
+		<-done
+	})
+}
+
+func TestNewRefuses(t *testing.T) {
+	links := testLinks(t)
+	relays := []Relay{{Transport: &fakeRelay{}}}
+	s := newMemStore(t, 0)
+	for name, o := range map[string]Options{
+		"no store":   {Relays: relays, Links: links, From: "a@example.org", Domain: "example.org"},
+		"no relay":   {Store: s, Links: links, From: "a@example.org", Domain: "example.org"},
+		"no links":   {Store: s, Relays: relays, From: "a@example.org", Domain: "example.org"},
+		"bad sender": {Store: s, Relays: relays, Links: links, From: "a", Domain: "example.org"},
+		"bad domain": {Store: s, Relays: relays, Links: links, From: "a@example.org", Domain: "x> y"},
+	} {
+		if _, err := New(o); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}

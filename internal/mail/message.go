@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"errors"
 	"fmt"
 	"net/mail"
 	"net/url"
@@ -178,14 +179,8 @@ func setListHeaders(m *gomail.Msg, s *Spec) error {
 		}
 		m.SetGenHeader("List-Owner", "<mailto:"+url.PathEscape(owner.Spec)+">")
 	}
-	for field, value := range map[gomail.Header]string{"List-Help": s.HelpURL, "List-Archive": s.ArchiveURL} {
-		if value == "" {
-			continue
-		}
-		if !headerURL(value) {
-			return &news.FieldError{Field: string(field), Value: value, Want: "a URL"}
-		}
-		m.SetGenHeader(field, "<"+value+">")
+	if err := errors.Join(setURL(m, "List-Help", s.HelpURL), setURL(m, "List-Archive", s.ArchiveURL)); err != nil {
+		return err
 	}
 	if s.Variant.Kind == news.VariantConfirm {
 		return nil
@@ -205,6 +200,17 @@ func setListHeaders(m *gomail.Msg, s *Spec) error {
 		}
 		m.SetGenHeader("Feedback-ID", s.FeedbackID)
 	}
+	return nil
+}
+
+func setURL(m *gomail.Msg, field gomail.Header, u string) error {
+	if u == "" {
+		return nil
+	}
+	if !headerURL(u) {
+		return &news.FieldError{Field: string(field), Value: u, Want: "a URL"}
+	}
+	m.SetGenHeader(field, "<"+u+">")
 	return nil
 }
 

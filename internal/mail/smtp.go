@@ -109,21 +109,20 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext
 	}
-	for _, d := range []struct {
-		timeout *time.Duration
-		fallback
-	}{
-		{&o.DialTimeout, fallback(30 * time.Second)}, {&o.CommandTimeout, fallback(time.Minute)},
-		{&o.MessageTimeout, fallback(4 * time.Minute)}, {&o.DotTimeout, fallback(10 * time.Minute)},
-	} {
-		if *d.timeout <= 0 {
-			*d.timeout = time.Duration(d.fallback)
-		}
-	}
+	setDefault(&o.DialTimeout, 30*time.Second)
+	setDefault(&o.CommandTimeout, time.Minute)
+	setDefault(&o.MessageTimeout, 4*time.Minute)
+	setDefault(&o.DotTimeout, 10*time.Minute)
 	return &SMTP{o: o}, nil
 }
 
-type fallback time.Duration
+// String names the relay and keeps its password out of whatever prints it.
+func (o SMTPOptions) String() string {
+	return fmt.Sprintf("%s (%s:%d, tls %s, user %q)", o.Name, o.Host, o.Port, o.TLS, o.Username)
+}
+
+// GoString is String.
+func (o SMTPOptions) GoString() string { return o.String() }
 
 func mechanisms() []AuthMechanism {
 	return []AuthMechanism{AuthSCRAMSHA256, AuthSCRAMSHA1, AuthCRAMMD5, AuthPlain, AuthLogin}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -235,6 +236,11 @@ func TestTLSAndLogin(t *testing.T) {
 				t.Errorf("TLS %v, user %q", m.TLS, m.User)
 			}
 		})
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		if out := fmt.Sprintf(verb, SMTPOptions{Password: secret}) + fmt.Sprintf(verb, &SMTPOptions{Password: secret}); strings.Contains(out, secret) {
+			t.Errorf("%s tells the secret", verb)
+		}
 	}
 	_, err := NewSMTP(SMTPOptions{Host: "relay.test", TLS: TLSNone, HELO: "a.test", Username: "u", Password: secret})
 	if _, ok := errors.AsType[*news.FieldError](err); !ok || strings.Contains(err.Error(), secret) {

@@ -185,9 +185,9 @@ func (w *worker) conclude(d news.Delivery, err error, took time.Duration) {
 		}
 	}
 	switch {
-	case j.Verdict == RelayFault || j.Verdict == ConfigFault:
-	case j.Verdict == Uncertain && w.cutOff():
+	case w.cutOff():
 		w.relay.spoilt()
+	case j.Verdict == RelayFault || j.Verdict == ConfigFault:
 	case j.Verdict == Uncertain:
 		w.relay.bad(err, false)
 	default:
