@@ -123,7 +123,7 @@ func (t *tx) addSchedule(l news.List, w series, served map[string]int64) error {
 	from, ok := served[w.Frequency]
 	if !ok {
 		var err error
-		if from, err = t.counter("seq"); err != nil {
+		if from, err = t.seq(); err != nil {
 			return err
 		}
 	}
@@ -174,9 +174,9 @@ func location(zone string) *time.Location {
 	return loc
 }
 
-// counter reads a counter without moving it.
-func (t *tx) counter(name string) (int64, error) {
+// seq is the Seq of the latest release.
+func (t *tx) seq() (int64, error) {
 	var v int64
-	err := t.get(&v, `SELECT value FROM counters WHERE name = $1`, name)
+	err := t.get(&v, `SELECT value FROM counters WHERE name = 'seq'`)
 	return v, err
 }

@@ -53,7 +53,7 @@ func (t *tx) openSlot(lease time.Duration) (int64, error) {
 	if err := t.recomputeSlots(); err != nil {
 		return 0, err
 	}
-	cutoff, err := t.counter("seq")
+	cutoff, err := t.seq()
 	if err != nil {
 		return 0, err
 	}
@@ -211,7 +211,7 @@ func (s *Store) TakeManual(ctx context.Context, list, frequency string, lease ti
 		if l, rows, err = t.manualSeries(list, frequency); err != nil {
 			return err
 		}
-		cutoff, err := t.counter("seq")
+		cutoff, err := t.seq()
 		if err != nil {
 			return err
 		}

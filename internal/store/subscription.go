@@ -214,7 +214,7 @@ func (t *tx) addSubscription(r request, person subscriberRow) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	seq, err := t.counter("seq")
+	seq, err := t.seq()
 	if err != nil {
 		return 0, err
 	}
@@ -237,7 +237,7 @@ func (t *tx) renewSubscription(r request, person subscriberRow, have subscriptio
 	if err != nil {
 		return err
 	}
-	seq, err := t.counter("seq")
+	seq, err := t.seq()
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (s *Store) Confirm(ctx context.Context, subscriptionID int64, clientIP stri
 		if err != nil {
 			return err
 		}
-		seq, err := t.counter("seq")
+		seq, err := t.seq()
 		if err != nil {
 			return err
 		}
