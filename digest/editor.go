@@ -63,9 +63,6 @@ type Options struct {
 	Links     *news.Links
 	Site      templates.SiteView // the publisher, as the mail's footer names it
 	Now       func() time.Time
-	// TermURL is the page of a category or tag, to which the tags of an article
-	// link; nil: tags are not links.
-	TermURL func(news.Term) string
 	// Lease is how long an edition is ours before another daemon may take it
 	// over; 0: DefaultLease.
 	Lease time.Duration

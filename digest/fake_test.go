@@ -3,7 +3,6 @@ package digest
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 	"sync"
 	"testing"
@@ -18,7 +17,8 @@ import (
 type fakeStore struct {
 	mu         sync.Mutex
 	list       news.List
-	open       []news.Edition // to be taken
+	lists      map[int64]news.List // of single editions, where not list
+	open       []news.Edition      // to be taken
 	manual     []news.Edition
 	groups     map[int64][]news.AudienceGroup // by edition
 	articles   []news.Article
@@ -41,6 +41,9 @@ func (s *fakeStore) TakeSlot(context.Context, time.Duration) (news.Edition, news
 	}
 	e := s.open[0]
 	s.open = s.open[1:]
+	if l, ok := s.lists[e.ID]; ok {
+		return e, l, true, nil
+	}
 	return e, s.list, true, nil
 }
 
@@ -173,18 +176,4 @@ func testTemplates(t testing.TB) *templates.Set {
 func testEditor(t testing.TB, s *fakeStore) *Editor {
 	t.Helper()
 	return New(Options{Store: s, Templates: testTemplates(t), Links: testLinks(t), Site: testSite(), Now: testNow})
-}
-
-// clone deep-copies through JSON.
-func clone[T any](t testing.TB, v T) T {
-	t.Helper()
-	b, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out T
-	if err := json.Unmarshal(b, &out); err != nil {
-		t.Fatal(err)
-	}
-	return out
 }

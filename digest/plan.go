@@ -219,7 +219,7 @@ func newPress(e *Editor, d *draft) *press {
 func (p *press) writer(nonce, lang string) *writer {
 	lang = cmp.Or(lang, p.d.list.Language, "en")
 	return &writer{
-		set: p.e.o.Templates, links: p.e.o.Links, site: p.e.o.Site, termURL: p.e.o.TermURL, list: p.d.list,
+		set: p.e.o.Templates, links: p.e.o.Links, site: p.e.o.Site, list: p.d.list,
 		frequency: p.d.edition.Frequency, lang: lang, zone: p.d.zone, date: p.d.edition.DueAt.In(p.d.zone), nonce: nonce,
 	}
 }

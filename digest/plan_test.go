@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -167,37 +168,39 @@ func TestStalePlansAreMadeAnew(t *testing.T) {
 
 // What one edition cannot be rendered for must not keep the others back.
 func TestFailingEdition(t *testing.T) {
-	for name, broken := range map[string]func(e *Editor){
-		"panic":    func(e *Editor) { e.o.TermURL = func(news.Term) string { panic("no such\npage") } },
-		"template": func(*Editor) {},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := world()
-			if name == "template" {
-				s.list.Template = "gone"
-			}
-			second := s.open[0]
-			second.ID = 42
-			s.open = append(s.open, second)
-			s.groups[42] = []news.AudienceGroup{{ServedThrough: 104}} // only the members' article, without tags
-			var ended []string
-			e := testEditor(t, s)
-			broken(e)
-			e.o.Ended = func(e news.Edition, _ time.Duration, err error) { ended = append(ended, fmt.Sprint(e.ID, err != nil)) }
-			n, err := e.Due(t.Context())
-			if n != 2 || err == nil {
-				t.Errorf("got n=%d, err=%v; want both ended and an error", n, err)
-			}
-			if note := s.failed[41]; note == "" || strings.Contains(note, "\n") {
-				t.Errorf("note of the failed edition: %q", note)
-			}
-			if _, failed := s.failed[42]; failed != (name == "template") {
-				t.Errorf("the second edition: failed %v", failed)
-			}
-			if len(ended) != 2 {
-				t.Errorf("told of %v, want both", ended)
-			}
-		})
+	s := world()
+	broken := s.list
+	broken.Template = "gone"
+	s.lists = map[int64]news.List{41: broken}
+	second := s.open[0]
+	second.ID = 42
+	s.open = append(s.open, second)
+	s.groups[42] = s.groups[41]
+	var ended []string
+	e := testEditor(t, s)
+	e.o.Ended = func(e news.Edition, _ time.Duration, err error) {
+		ended = append(ended, fmt.Sprintf("%d %s %v", e.ID, e.State, err != nil))
+	}
+	n, err := e.Due(t.Context())
+	if n != 2 || err == nil || !strings.Contains(err.Error(), `no template "gone"`) {
+		t.Errorf("got n=%d, err=%v; want both ended and an error", n, err)
+	}
+	if diff := cmp.Diff([]string{"41 failed true", "42 closed false"}, ended); diff != "" {
+		t.Errorf("told of (-want +got):\n%s", diff)
+	}
+	if _, failed := s.failed[42]; failed || s.failed[41] == "" {
+		t.Errorf("failed: %v, want 41 alone", s.failed)
+	}
+}
+
+func TestRenderingCatches(t *testing.T) {
+	var unrendered *renderError
+	_, err := rendering(func() (int, error) { panic("no such\npage") })
+	if !errors.As(err, &unrendered) || err.Error() != "panic: no such page" || len(unrendered.Stack()) == 0 {
+		t.Errorf("a panic: got %v, want it as the edition's failure, on one line, with its stack", err)
+	}
+	if _, err := rendering(func() (int, error) { return 0, context.Canceled }); errors.As(err, &unrendered) {
+		t.Errorf("a shutdown: got %v, want it as it is", err)
 	}
 }
 

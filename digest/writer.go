@@ -16,7 +16,6 @@ type writer struct {
 	set       *templates.Set
 	links     *news.Links
 	site      templates.SiteView
-	termURL   func(news.Term) string
 	list      news.List
 	frequency string
 	lang      string
@@ -133,11 +132,9 @@ func (w *writer) authors(authors []news.Author) string {
 func (w *writer) tags(tags []news.Term) []templates.Anchor {
 	var out []templates.Anchor
 	for _, t := range tags[:min(len(tags), maxTags)] {
-		a := templates.Anchor{Text: cutWord(oneLine(t.Name), maxTag)}
-		if w.termURL != nil {
-			a.URL = w.termURL(t)
+		if name := cutWord(oneLine(t.Name), maxTag); name != "" && t.Slug != "" {
+			out = append(out, templates.Anchor{Text: name, URL: w.links.Topic(t)})
 		}
-		out = append(out, a)
 	}
 	return out
 }
