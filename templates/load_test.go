@@ -51,7 +51,7 @@ func TestMistakesNameFileAndLine(t *testing.T) {
 		{"page function", "pages/layout.html", "\n{{template \"main\" .}}{{print 1}}", []string{"pages/layout.html:2:", `"print"`}},
 		{"words: syntax", "lang/de.json", "{\n\"by\": \"Von\"\n\"and\": \"und\"}", []string{"lang/de.json:3: "}},
 		{"words: kind", "lang/de.json", "{\"by\": 3}", []string{"lang/de.json:1: ", "want a text"}},
-		{"words: misspelt key", "lang/de.json", "{\n\"by\": \"Von {authors}\",\n\"adn\": \"und\"}", []string{"lang/de.json:3: ", `"adn"`}},
+		{"words: misspelt key", "lang/de.json", "{\n\"by\": \"Von {authors}\",\n\"amd\": \"und\"}", []string{"lang/de.json:3: ", `"amd"`}},
 		{"words: no language", "lang/german.json", "{}", []string{"lang/german.json: ", "name of a language"}},
 		{"no text part", "mail/extra.html", "x", []string{"mail/extra.txt: missing"}},
 		{"misspelt page", "pages/feedz.html", "x", []string{"pages/feedz.html: no template has this name", "feeds.html"}},
