@@ -366,10 +366,10 @@ func (s *shift) giveBackQueue(next time.Time) {
 }
 
 // giveBack returns a delivery that is not charged for the attempt.
-func (s *shift) giveBack(d news.Delivery, next time.Time, why error) *record {
+func (s *shift) giveBack(d news.Delivery, next time.Time, why error) {
 	o := news.Outcome{State: news.DeliveryDeferred, NextAt: next, FreeAttempt: true}
 	describe(&o, why)
-	return s.settle(d, o, 0)
+	s.settle(d, o, 0)
 }
 
 // settle hands an outcome to the recorder.

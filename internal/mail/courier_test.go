@@ -366,7 +366,9 @@ func TestNoDotBeforeTheLastOutcomeIsStored(t *testing.T) {
 		after(time.Minute)
 		wantStates(t, s, news.DeliveryTally{news.DeliveryAccepted: 6})
 		cancel()
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	})
 }
 
@@ -681,7 +683,9 @@ func TestWakeSparesTheWait(t *testing.T) {
 		after(time.Second)
 		wantStates(t, s, news.DeliveryTally{news.DeliveryAccepted: 1})
 		cancel()
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	})
 }
 

@@ -33,7 +33,7 @@ type memRow struct {
 	news.Delivery
 	lease   time.Time
 	term    time.Duration // of the lease
-	gone    bool // unsubscribed
+	gone    bool          // unsubscribed
 	history []news.Outcome
 }
 

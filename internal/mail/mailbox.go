@@ -56,7 +56,7 @@ func (m *Mailbox) summary(name string) (news.CapturedMail, error) {
 	if err != nil {
 		return news.CapturedMail{}, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	info, err := f.Stat()
 	if err != nil {
 		return news.CapturedMail{}, err
