@@ -131,13 +131,13 @@ func TestContentIsNotParsed(t *testing.T) {
 	}
 }
 
-// bomb is 40 templates, each of which uses the next one twice.
+// bomb is 20 templates, each of which uses the next one twice.
 func bomb() string {
 	var b strings.Builder
-	for n := range 40 {
+	for n := range 20 {
 		fmt.Fprintf(&b, `{{define "t%d"}}{{template "t%d"}}{{template "t%d"}}{{end}}`, n, n+1, n+1)
 	}
-	return b.String() + `{{define "t40"}}{{end}}{{template "t0"}}`
+	return b.String() + `{{define "t20"}}{{end}}{{template "t0"}}`
 }
 
 // No template can hold the daemon up or fill its memory (S4).
@@ -154,7 +154,7 @@ func TestRenderingIsLimited(t *testing.T) {
 		"doubled text":  {`{{$x := "xxxxxxxxxxxxxxxx"}}{{range 60}}{{$x = printf "%s%s" $x $x}}{{end}}`, ErrTooLarge},
 		"padded number": {`{{printf "%1000000d" 1}}`, ErrTooLarge},
 	} {
-		p, err := newProgram(htmlPart, &words{}, maxMailBytes, []part{{"mail/x.html", tt.text}})
+		p, err := newProgram(htmlPart, &words{}, limits{steps: 20_000, depth: 100, bytes: 100_000}, []part{{"mail/x.html", tt.text}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -216,7 +216,7 @@ func (s *Set) loadMail(src sources, name string) (mailProgram, error) {
 			continue
 		}
 		var err error
-		if *half.to, err = newProgram(half.kind, s.words, maxMailBytes, []part{{file, text}}); err != nil {
+		if *half.to, err = newProgram(half.kind, s.words, mailLimits(), []part{{file, text}}); err != nil {
 			faults = append(faults, err)
 		}
 	}

@@ -11,22 +11,28 @@ import (
 	"text/template/parse"
 )
 
-// Limits of one rendering. A digest of 1,000 articles takes about 40,000 steps
-// and is kept below 97 KB by its editor; the limits only stop what has gone wrong.
-const (
-	maxSteps     = 1_000_000 // turns of loops plus uses of templates: about a second
-	maxDepth     = 100       // templates within templates, such as a tree of categories
-	maxMailBytes = 1 << 20
-	maxPageBytes = 16 << 20 // a feed index of 50,000 tags
-)
+// limits bound one rendering. A digest of 1,000 articles takes about 40,000
+// steps and is kept below 97 KB by its editor; the limits only stop what has
+// gone wrong.
+type limits struct {
+	steps int // turns of loops plus uses of templates
+	depth int // templates within templates, such as a tree of categories
+	bytes int
+}
+
+// mailLimits are those of each part of a mail; a million steps take about a second.
+func mailLimits() limits { return limits{steps: 1_000_000, depth: 100, bytes: 1 << 20} }
+
+// pageLimits leave room for a feed index of 50,000 tags.
+func pageLimits() limits { return limits{steps: 1_000_000, depth: 100, bytes: 16 << 20} }
 
 // ErrTooLarge says that a rendering wrote more than is allowed: 1 MB for each
 // part of a mail, 16 MB for a page.
 var ErrTooLarge = errors.New("writes more than is allowed")
 
 var (
-	errSteps = errors.New("does more than a million steps: a loop in it does not end")
-	errDepth = errors.New("goes more than 100 deep: a template in it uses itself without end")
+	errSteps = errors.New("does more steps than are allowed: a loop in it does not end")
+	errDepth = errors.New("goes deeper than is allowed: a template in it uses itself without end")
 )
 
 // partKind chooses the escaping.
@@ -48,11 +54,11 @@ type part struct{ name, text string }
 // instance, and instances are kept in a pool, because the functions of a
 // template cannot be changed once it has run.
 type program struct {
-	kind     partKind
-	parts    []part
-	words    *words
-	maxBytes int
-	pool     sync.Pool
+	kind   partKind
+	parts  []part
+	words  *words
+	limits limits
+	pool   sync.Pool
 }
 
 type executor interface {
@@ -61,38 +67,37 @@ type executor interface {
 
 type instance struct {
 	template executor
-	steps    int
-	depth    int
+	left     limits
 }
 
 // step, enter and leave are called by the nodes that guard adds: in every turn
 // of a loop, at the start and at the end of every template.
 func (i *instance) step() (string, error) {
-	i.steps++
-	if i.steps > maxSteps {
+	i.left.steps--
+	if i.left.steps < 0 {
 		return "", errSteps
 	}
 	return "", nil
 }
 
 func (i *instance) enter() (string, error) {
-	i.depth++
-	if i.depth > maxDepth {
+	i.left.depth--
+	if i.left.depth < 0 {
 		return "", errDepth
 	}
 	return i.step()
 }
 
 func (i *instance) leave() string {
-	i.depth--
+	i.left.depth++
 	return ""
 }
 
 // newProgram compiles parts; the first is the one that is executed. Mistakes
 // in a template's syntax, unknown functions and HTML that cannot be escaped
 // safely are found here.
-func newProgram(kind partKind, w *words, maxBytes int, parts []part) (*program, error) {
-	p := &program{kind: kind, parts: parts, words: w, maxBytes: maxBytes}
+func newProgram(kind partKind, w *words, l limits, parts []part) (*program, error) {
+	p := &program{kind: kind, parts: parts, words: w, limits: l}
 	i, err := p.compile()
 	if err != nil {
 		return nil, err
@@ -107,7 +112,7 @@ func newProgram(kind partKind, w *words, maxBytes int, parts []part) (*program, 
 }
 
 func (p *program) compile() (*instance, error) {
-	i := &instance{}
+	i := &instance{left: p.limits}
 	if p.kind == htmlPart {
 		return i, p.compileHTML(i)
 	}
@@ -161,8 +166,8 @@ func (p *program) run(view any) (string, error) {
 			return "", err
 		}
 	}
-	i.steps, i.depth = 0, 0
-	out := limitedBuilder{left: p.maxBytes}
+	i.left = p.limits
+	out := limitedBuilder{left: p.limits.bytes}
 	err := i.template.Execute(&out, view)
 	p.pool.Put(i)
 	switch {
@@ -171,7 +176,7 @@ func (p *program) run(view any) (string, error) {
 	case errors.Is(err, errDepth):
 		return "", fmt.Errorf("%s: %w", p.parts[len(p.parts)-1].name, errDepth)
 	case errors.Is(err, ErrTooLarge):
-		return "", fmt.Errorf("%s: %w (%d bytes)", p.parts[len(p.parts)-1].name, ErrTooLarge, p.maxBytes)
+		return "", fmt.Errorf("%s: %w (%d bytes)", p.parts[len(p.parts)-1].name, ErrTooLarge, p.limits.bytes)
 	case err != nil:
 		return "", fault(err)
 	}

@@ -82,7 +82,7 @@ func (s *Set) loadPages(src sources) error {
 		if name == layoutName || strings.HasPrefix(path.Base(name), "_") {
 			continue
 		}
-		p, err := newProgram(htmlPart, s.words, maxPageBytes, append(slices.Clone(shared), part{name, src.files[name]}))
+		p, err := newProgram(htmlPart, s.words, pageLimits(), append(slices.Clone(shared), part{name, src.files[name]}))
 		if err != nil {
 			faults = append(faults, err)
 			continue
