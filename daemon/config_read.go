@@ -190,20 +190,21 @@ func (r *configReader) fault(where string, err error) {
 const maxRelays = 32
 
 // environment sets keys from GAZETTED_<SECTION>_<KEY>; relays are numbered:
-// GAZETTED_MAIL_RELAY_1_HOST.
+// GAZETTED_MAIL_RELAY_1_HOST. An empty variable sets nothing, because service
+// managers pass on variables that nobody has filled in.
 func (r *configReader) environment(lookup func(string) (string, bool)) {
 	for _, k := range configKeys(*r.cfg) {
 		if strings.HasPrefix(k.key, "mail.relay.") {
 			continue
 		}
-		if v, ok := lookup(envName(k.key)); ok {
+		if v, ok := lookup(envName(k.key)); ok && v != "" {
 			r.fromEnv(k.key, v, k.field.Kind() == reflect.Slice)
 		}
 	}
 	for i := range maxRelays {
 		for _, k := range structKeys(reflect.ValueOf(defaultRelay()), relayKey(i)) {
 			v, ok := lookup(envName(k.key))
-			if !ok {
+			if !ok || v == "" {
 				continue
 			}
 			for len(r.cfg.Mail.Relays) <= i {

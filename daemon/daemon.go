@@ -175,7 +175,7 @@ func (d *Daemon) looked(e source.Event) {
 
 func (d *Daemon) buildEditor() error {
 	d.Editor = digest.New(digest.Options{
-		Store: d.Store, Templates: d.templates, Links: d.Links, Site: d.siteView(), Now: d.o.Now, TermURL: d.Links.Topic, Ended: d.editionEnded,
+		Store: d.Store, Templates: d.templates, Links: d.Links, Site: d.siteView(), Now: d.o.Now, Ended: d.editionEnded,
 	})
 	return nil
 }

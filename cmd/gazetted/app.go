@@ -39,7 +39,7 @@ func (a *app) loadConfig() (daemon.Config, error) {
 	if path == "" {
 		if _, err := os.Stat(configName); err == nil {
 			path = configName
-		} else if _, ok := a.lookup("GAZETTED_DATABASE"); !ok {
+		} else if dsn, _ := a.lookup("GAZETTED_DATABASE"); dsn == "" {
 			return daemon.Config{}, errNoConfig
 		}
 	}

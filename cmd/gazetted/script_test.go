@@ -41,9 +41,11 @@ func TestMain(m *testing.M) {
 // its public URL. Commands beside testscript's own:
 //
 //	waitfor TEXT METHOD URL [HEADER…]   ask until the answer contains TEXT (a regular expression), at most 30 s
-//	fetch STATUS METHOD URL [HEADER…] [@BODYFILE]   one request; the answer goes to stdout, its headers to $WORK/headers
+//	fetch STATUS METHOD URL [HEADER…] [@BODYFILE]   one request; the answer goes to stdout, its headers to $WORK/headers;
+//	                                  data:FORM in place of @BODYFILE sends a form
 //	header NAME VAR                   put a header of the last answer into a variable
 //	find REGEXP VAR                   put the first group of the last answer's match into a variable
+//	readkey FILE VAR                  put the first line of a file into a variable
 //	relay                             start an SMTP server; $RELAY_PORT
 //	mails N                           wait until the SMTP server has N mails, write them to $WORK/mail.1 …
 //	parsefeed N                       the last answer is a feed of N items, as gofeed reads it
@@ -74,7 +76,7 @@ func TestScript(t *testing.T) {
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"waitfor": waitCommand, "fetch": fetchCommand, "header": headerCommand, "find": findCommand,
-					"relay": relayCommand(t), "mails": mailsCommand, "parsefeed": parseFeedCommand,
+					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "mails": mailsCommand, "parsefeed": parseFeedCommand,
 				},
 			})
 		})
@@ -105,6 +107,11 @@ func ask(ts *testscript.TestScript, args []string) (answer, error) {
 	for _, a := range args[2:] {
 		if file, ok := strings.CutPrefix(a, "@"); ok {
 			body = strings.NewReader(ts.ReadFile(file))
+			continue
+		}
+		if form, ok := strings.CutPrefix(a, "data:"); ok {
+			body = strings.NewReader(form)
+			headers.Set("Content-Type", "application/x-www-form-urlencoded")
 			continue
 		}
 		name, value, _ := strings.Cut(a, ":")
@@ -273,5 +280,18 @@ func parseFeedCommand(ts *testscript.TestScript, _ bool, args []string) {
 		if it.Title == "" || it.Link == "" || it.GUID == "" {
 			ts.Fatalf("an item without title, link or id: %+v", it)
 		}
+	}
+}
+
+// readKeyCommand puts the first line of a file into a variable.
+func readKeyCommand(ts *testscript.TestScript, _ bool, args []string) {
+	line, _, _ := strings.Cut(ts.ReadFile(args[0]), "\n")
+	ts.Setenv(args[1], line)
+}
+
+// unenvCommand removes variables: an empty one would still count as set.
+func unenvCommand(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		ts.Setenv(name, "")
 	}
 }

@@ -168,10 +168,14 @@ func (w *Watcher) AcceptDrop(ctx context.Context, sourceName string) (Report, er
 	return w.lookNow(ctx, sourceName, true)
 }
 
-// lookNow repeats while the looker has more to fetch (a long first run).
+// restLooks is how often lookNow looks again at files that may still be growing.
+const restLooks = 3
+
+// lookNow repeats while the looker has more to fetch (a long first run), and
+// waits a little for files that were written a moment ago.
 func (w *Watcher) lookNow(ctx context.Context, sourceName string, accept bool) (Report, error) {
 	var all Report
-	for {
+	for rests := 0; ; {
 		src, err := w.o.Store.SourceByName(ctx, sourceName)
 		if err != nil {
 			return all, fmt.Errorf("look at source: %w", err)
@@ -179,15 +183,27 @@ func (w *Watcher) lookNow(ctx context.Context, sourceName string, accept bool) (
 		done, err := w.lookAt(ctx, src, accept)
 		all.Counts.Add(done.report.Counts)
 		all.Notes = done.report.Notes
-		if err != nil || !done.more {
+		switch {
+		case err != nil:
 			return all, err
+		case done.more:
+		case done.rest > 0 && rests < restLooks:
+			rests++
+			select {
+			case <-ctx.Done():
+				return all, ctx.Err()
+			case <-time.After(done.rest):
+			}
+		default:
+			return all, nil
 		}
 	}
 }
 
 type lookResult struct {
 	report Report
-	more   bool
+	more   bool          // the looker wants to go on at once
+	rest   time.Duration // after which it can say more; 0: it has said all
 }
 
 // lookAt runs one look and records its outcome. The error is the look's.
@@ -228,7 +244,12 @@ func (w *Watcher) lookAt(ctx context.Context, src news.Source, accept bool) (loo
 	if src.Kind == news.SourceFolder && err == nil {
 		w.hints.watch(src)
 	}
-	res := lookResult{report: Report{Counts: j.counts, Notes: look.Notes}, more: err == nil && !out.complete && out.again > 0 && out.again < time.Second}
+	res := lookResult{report: Report{Counts: j.counts, Notes: look.Notes}}
+	if err == nil && !out.complete && out.again > 0 {
+		if res.more = out.again < time.Second; !res.more && out.again < 2*settleFile {
+			res.rest = out.again
+		}
+	}
 	if err != nil {
 		err = fmt.Errorf("look at source %s: %w", src.Name, err)
 	}

@@ -31,6 +31,9 @@ type dialect struct {
 	// given as parameter %s. Arrays as parameters exist only on PostgreSQL,
 	// and there ANY(ARRAY(…)) keeps the index in use.
 	ints, texts string
+	// versionTable counts the tables in which goose keeps the schema's version:
+	// where tables are listed differs.
+	versionTable string
 	// bind turns the $N of our SQL into what the driver takes.
 	bind func(string) string
 	// retryable tells errors after which the same transaction may succeed.
@@ -41,9 +44,10 @@ type dialect struct {
 
 func sqliteDialect() dialect {
 	return dialect{
-		name:  "sqlite",
-		ints:  "IN (SELECT value FROM json_each(%s))",
-		texts: "IN (SELECT value FROM json_each(%s))",
+		name:         "sqlite",
+		ints:         "IN (SELECT value FROM json_each(%s))",
+		texts:        "IN (SELECT value FROM json_each(%s))",
+		versionTable: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`,
 		// SQLite reads $1 as a parameter *named* "$1"; ?1 is its ordinal form.
 		bind: func(q string) string { return strings.ReplaceAll(q, "$", "?") },
 		// With one writer per process and _txlock=immediate BUSY comes only
@@ -61,12 +65,13 @@ func sqliteDialect() dialect {
 
 func postgresDialect() dialect {
 	return dialect{
-		name:       "postgres",
-		skipLocked: " FOR UPDATE SKIP LOCKED",
-		forUpdate:  " FOR UPDATE",
-		ints:       "= ANY (ARRAY(SELECT v::bigint FROM jsonb_array_elements_text(%s::jsonb) AS v))",
-		texts:      "= ANY (ARRAY(SELECT v FROM jsonb_array_elements_text(%s::jsonb) AS v))",
-		bind:       func(q string) string { return q },
+		name:         "postgres",
+		skipLocked:   " FOR UPDATE SKIP LOCKED",
+		forUpdate:    " FOR UPDATE",
+		ints:         "= ANY (ARRAY(SELECT v::bigint FROM jsonb_array_elements_text(%s::jsonb) AS v))",
+		texts:        "= ANY (ARRAY(SELECT v FROM jsonb_array_elements_text(%s::jsonb) AS v))",
+		versionTable: `SELECT count(*) FROM pg_catalog.pg_class WHERE relkind = 'r' AND relname = 'goose_db_version' AND pg_catalog.pg_table_is_visible(oid)`,
+		bind:         func(q string) string { return q },
 		retryable: func(err error) bool {
 			var e *pq.Error
 			return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01") // serialization failure, deadlock

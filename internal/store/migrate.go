@@ -60,7 +60,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 }
 
 // Schema returns the version of the database and the newest that this binary
-// knows; 0 is a database without our tables.
+// knows; 0 is a database without our tables. It only reads.
 func (s *Store) Schema(ctx context.Context) (have, want int64, err error) {
 	p, err := s.provider()
 	if err != nil {
@@ -69,10 +69,14 @@ func (s *Store) Schema(ctx context.Context) (have, want int64, err error) {
 	for _, src := range p.ListSources() {
 		want = max(want, src.Version)
 	}
-	if have, err = p.GetDBVersion(ctx); err != nil {
-		return 0, 0, fmt.Errorf("read schema version: %w", explainSQLite(err))
-	}
-	return have, want, nil
+	err = s.read(ctx, "read schema version", func(t *tx) error {
+		var tables int
+		if err := t.get(&tables, t.d.versionTable); err != nil || tables == 0 {
+			return err
+		}
+		return t.get(&have, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`)
+	})
+	return have, want, err
 }
 
 // CheckSchema is nil if the database has the schema of this binary, else
