@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -160,8 +161,11 @@ func (s *Server) archiveEdition(w http.ResponseWriter, r *http.Request) error {
 		Frame: s.frame(s.o.Links.ArchiveEdition(l.Name, e.Slug)), List: s.pageList(&l), Edition: s.pageEdition(&l, &e),
 	}
 	for i := range articles {
-		// What was withdrawn since has left the archive, too.
-		if articles[i].State != news.ArticleWithdrawn {
+		gone, err := s.gone(ctx, articles[i].ID)
+		if err != nil {
+			return err
+		}
+		if !gone {
 			view.Articles = append(view.Articles, s.pageArticle(&articles[i]))
 		}
 	}
@@ -170,6 +174,16 @@ func (s *Server) archiveEdition(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.cachePage(w)
 	return s.page(w, http.StatusOK, "edition", view)
+}
+
+// gone tells whether an article was withdrawn since it was mailed: what was
+// sent cannot be called back, but the archive need not go on publishing it.
+func (s *Server) gone(ctx context.Context, id int64) (bool, error) {
+	a, err := s.o.Store.Article(ctx, id)
+	if errors.Is(err, news.ErrNotFound) {
+		return true, nil
+	}
+	return a.State == news.ArticleWithdrawn, err
 }
 
 // maxWalk bounds the search for the next newer edition: the store pages only

@@ -98,6 +98,8 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.As(err, &field):
 		return http.StatusUnprocessableEntity
+	case errors.Is(err, news.ErrStale), errors.Is(err, news.ErrExists):
+		return http.StatusConflict
 	case errors.Is(err, news.ErrPaused):
 		return http.StatusServiceUnavailable
 	default:
@@ -155,6 +157,8 @@ func sayStatus(status int, err error) (title, text string) {
 		return "Too many requests", "Please wait some minutes and try again."
 	case errors.As(err, &field):
 		return "Please look at this again", field.Error()
+	case status == http.StatusConflict:
+		return "Changed in the meantime", "Something else changed this while you looked at it. Please open the page again."
 	case status == http.StatusBadRequest:
 		return "Not understood", "The request could not be read."
 	case status == http.StatusServiceUnavailable:

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"context"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -11,7 +13,7 @@ import (
 
 // readChoices reads what sign-up and preferences have in common: frequency,
 // topics and zone. A choice that the list does not offer is a fault.
-func readChoices(f url.Values, idx *termIndex, l *news.List) (news.Preferences, []templates.Fault) {
+func readChoices(ctx context.Context, store feedStore, f url.Values, idx *termIndex, l *news.List) (news.Preferences, []templates.Fault) {
 	p := news.Preferences{Frequency: f.Get("frequency")}
 	var faults []templates.Fault
 	if p.Frequency != "" {
@@ -24,10 +26,7 @@ func readChoices(f url.Values, idx *termIndex, l *news.List) (news.Preferences, 
 	if p.Topics, err = news.CleanTopics(f["topic"]); err != nil {
 		faults = append(faults, templates.Fault{Field: "topic", Text: "Choose at most 100 topics from those that are offered."})
 	}
-	p.Topics = slices.DeleteFunc(p.Topics, func(t news.Topic) bool {
-		_, known := idx.tree.ByTopic(t)
-		return !known // gone since the form was opened: nothing would ever match it
-	})
+	p.Topics = current(ctx, p.Topics, idx, store)
 	zone := strings.TrimSpace(f.Get("zone"))
 	if l.Zone != news.ZoneSubscriber || zone == "" {
 		return p, faults
@@ -36,6 +35,25 @@ func readChoices(f url.Values, idx *termIndex, l *news.List) (news.Preferences, 
 		faults = append(faults, templates.Fault{Field: "zone", Text: "Choose a time zone from the list, such as Europe/Istanbul."})
 	}
 	return p, faults
+}
+
+// current follows topics that were renamed since the form was opened and drops
+// those that are gone: nothing would ever match them.
+func current(ctx context.Context, topics []news.Topic, idx *termIndex, store feedStore) []news.Topic {
+	out := make([]news.Topic, 0, len(topics))
+	for _, topic := range topics {
+		kind, slug := topic.Split()
+		t, err := idx.find(ctx, store, kind, slug)
+		var m *moved
+		if errors.As(err, &m) {
+			t, err = m.term, nil
+		}
+		if err == nil {
+			out = append(out, t.Topic())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // findZone accepts an IANA name in any case and with spaces, and a city alone

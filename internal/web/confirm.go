@@ -46,9 +46,6 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
 	if sub, err = s.o.Store.Confirm(r.Context(), sub.ID, s.shortened(r)); err != nil {
 		return err
 	}
-	if sub.State != news.SubscriptionActive && sub.State != news.SubscriptionPaused {
-		return s.page(w, http.StatusOK, "notice", s.notice("This sign-up has ended", "You have unsubscribed since this mail was sent, or mails to you came back. Sign up again to receive "+l.Title+"."))
-	}
 	view := s.notice("You are in", "You will receive "+l.Title+s.when(&l, sub.Frequency)+". The first mail comes when there is something new for you.",
 		s.link("Choose topics and times", s.local(s.o.Links.Preferences(sub.ID))))
 	return s.page(w, http.StatusOK, "notice", view)

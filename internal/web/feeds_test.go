@@ -103,9 +103,7 @@ func TestValidatorsPerEncoding(t *testing.T) {
 }
 
 func TestHeadEqualsGet(t *testing.T) {
-	h := newHouse(t, func(o *web.Options) { o.Mailbox = mailbox{} })
-	h.publish("a", "US", "#Mexico")
-	h.people()
+	h := newTown(t)
 	srv := httptest.NewServer(h.web.Handler())
 	defer srv.Close()
 	ask := func(method, path string) (*http.Response, int) {

@@ -3,18 +3,23 @@ package web_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"gazetted/internal/dbtest"
+	"gazetted/internal/mail"
 	"gazetted/internal/news"
+	real "gazetted/internal/store"
 	"gazetted/internal/web"
 	"gazetted/templates"
 )
@@ -30,6 +35,9 @@ type house struct {
 	web    *web.Server
 	log    *logBuffer
 	source news.Source
+
+	ana, ben, dan int64 // subscriptions, see people
+	delivery      int64 // of an edition to ana
 }
 
 func newHouse(t testing.TB, change ...func(*web.Options)) *house {
@@ -165,23 +173,29 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// mailbox is a captured mailbox in memory.
-type mailbox map[string]string
-
-func (m mailbox) List(context.Context, int) ([]news.CapturedMail, error) {
-	var out []news.CapturedMail
-	for name, raw := range m {
-		out = append(out, news.CapturedMail{Name: name, From: "news@example.org", To: "ana@example.org", Subject: "Hello", At: time.Unix(1_770_000_000, 0), Bytes: int64(len(raw))})
+// capture puts a message into a real captured mailbox and returns its name.
+func capture(t testing.TB, message string) (*mail.Mailbox, string) {
+	t.Helper()
+	c, err := mail.NewCapture(t.TempDir(), 0, time.Now)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return out, nil
-}
-
-func (m mailbox) Open(name string) (io.ReadCloser, error) {
-	raw, ok := m[name]
-	if !ok {
-		return nil, fmt.Errorf("open %q: %w", name, news.ErrNotFound)
+	t.Cleanup(func() { _ = c.Close() })
+	session, err := c.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	return io.NopCloser(strings.NewReader(raw)), nil
+	if err := session.Begin(t.Context(), mail.Envelope{}, []byte(message)); err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Dot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all, err := c.Mailbox().List(t.Context(), 1)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("captured %v, %v", all, err)
+	}
+	return c.Mailbox(), all[0].Name
 }
 
 func mustTemplates(t testing.TB) *templates.Set {
@@ -193,24 +207,132 @@ func mustTemplates(t testing.TB) *templates.Set {
 	return set
 }
 
-// people makes a public and a private list, a subscriber of each, and an edition.
+// store is the real one, counting what feeds read of it.
+type store struct {
+	*real.Store
+	reads atomic.Int64 // calls of Articles
+}
+
+func (s *store) Articles(ctx context.Context, q news.ArticleQuery) ([]news.Article, error) {
+	s.reads.Add(1)
+	return s.Store.Articles(ctx, q)
+}
+
+// KeyByHash gives the key "reader" a scope that the store does not hand out yet.
+func (s *store) KeyByHash(ctx context.Context, hash string) (news.APIKey, error) {
+	k, err := s.Store.KeyByHash(ctx, hash)
+	if k.Name == "reader" {
+		k.Scope = "read"
+	}
+	return k, err
+}
+
+func address(t testing.TB, s string) news.Address {
+	t.Helper()
+	a, err := news.ParseAddress("address", s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// people makes a public and a private list, with ana (active) and ben
+// (pending) on the public one, dan on the private one, gus who complained, and
+// three editions, the last of which carries the latest article.
 func (h *house) people() {
 	h.t.Helper()
-	h.db.lists = []news.List{
-		{ID: 1, Name: "world", Title: "World news", Zone: news.ZoneSubscriber, Language: "en", Public: true, Frequencies: []news.Frequency{{Name: "daily", Cron: "0 7 * * *"}, {Name: "instant"}}},
-		{ID: 2, Name: "staff", Title: "Staff only", Zone: "UTC", Language: "en", Frequencies: []news.Frequency{{Name: "daily", Cron: "0 7 * * *"}}},
+	ctx := h.t.Context()
+	for _, l := range []news.List{
+		{Name: "world", Title: "World news", Zone: news.ZoneSubscriber, Language: "en", Public: true, Frequencies: []news.Frequency{{Name: "daily", Cron: "0 7 * * *"}, {Name: "instant"}}},
+		{Name: "staff", Title: "Staff only", Zone: "UTC", Language: "en", Frequencies: []news.Frequency{{Name: "daily", Cron: "0 7 * * *"}}},
+	} {
+		_, err := h.db.AddList(ctx, l)
+		h.ok(err)
 	}
-	h.db.subs = map[int64]*place{
-		1: {sub: news.Subscription{ID: 1, ListID: 1, ListName: "world", State: news.SubscriptionActive, Frequency: "daily"}, who: news.Subscriber{ID: 1, Address: "ana@example.org", Zone: "Europe/Istanbul"}},
-		2: {sub: news.Subscription{ID: 2, ListID: 1, ListName: "world", State: news.SubscriptionPending, Frequency: "daily"}, who: news.Subscriber{ID: 2, Address: "ben@example.org"}},
+	subscribe := func(name, list string, confirmed bool) int64 {
+		res, err := h.db.Subscribe(ctx, news.SubscribeRequest{Address: address(h.t, name+"@example.org"), List: list, Zone: "Europe/Istanbul", Confirmed: confirmed}, nil)
+		h.ok(err)
+		return res.Subscription.ID
 	}
-	h.db.suppressed = map[string]bool{"gone@example.org": true}
-	h.db.editions = []news.Edition{{ID: 1, ListID: 1, Slug: "2026-03-01", Subject: "First", Articles: 1}, {ID: 2, ListID: 1, Slug: "2026-03-02", Subject: "Second", Articles: 1}, {ID: 3, ListID: 1, Slug: "2026-03-03", Subject: "Third", Articles: 1}}
-	articles, err := h.db.Articles(h.t.Context(), news.ArticleQuery{Limit: 1})
+	h.ana, h.ben, h.dan = subscribe("ana", "world", true), subscribe("ben", "world", false), subscribe("dan", "staff", true)
+	h.ok(h.db.Suppress(ctx, address(h.t, "gus@example.org"), news.SuppressedComplaint, ""))
+	for _, id := range []string{"first", "second", "third"} {
+		h.publish(id, "US", "#Mexico")
+		h.edition("Edition " + id)
+		h.clock.Advance(time.Hour)
+	}
+	deliveries, err := h.db.Deliveries(ctx, news.DeliveryQuery{Limit: 100})
 	h.ok(err)
-	h.db.contents = map[int64][]int64{2: {articles[0].ID}}
-	h.db.variant = news.Variant{ID: 1, Kind: news.VariantEdition, Nonce: "n0nce", HTML: `<html><body><style>p{color:red}</style><a href="` + news.Mark("n0nce", news.PlaceUnsubscribe) + `">out</a> <a href="` +
-		news.Mark("n0nce", news.PlacePreferences) + `">prefs</a> <a href="` + news.Mark("n0nce", news.PlaceWebView) + `">view</a> ` + news.Mark("n0nce", news.PlaceAddress) + `</body></html>`}
+	for _, d := range deliveries {
+		if d.SubscriptionID == h.ana {
+			h.delivery = d.ID
+		}
+	}
+}
+
+// edition mails everything new to all daily readers of the public list.
+func (h *house) edition(subject string) {
+	h.t.Helper()
+	ctx := h.t.Context()
+	editions, _, err := h.db.TakeManual(ctx, "world", "daily", time.Minute)
+	h.ok(err)
+	for _, e := range editions {
+		groups, err := h.db.Audience(ctx, e)
+		h.ok(err)
+		articles, err := h.db.ArticlesBetween(ctx, groups[0].ServedThrough, e.CutoffSeq, 100)
+		h.ok(err)
+		c := news.Closing{Edition: e, Articles: articles, Subject: subject, Slug: strings.ToLower(strings.ReplaceAll(subject, " ", "-")), Now: h.clock.Now()}
+		for i, g := range groups {
+			v := news.Variant{Language: "en", Nonce: fmt.Sprintf("n0nce%d", i), Subject: subject, Text: "-", Group: g}
+			v.HTML = `<html><body><style>p{color:red}</style>`
+			for _, p := range []news.Place{news.PlaceUnsubscribe, news.PlacePreferences, news.PlaceWebView} {
+				v.HTML += `<a href="` + news.Mark(v.Nonce, p) + `">link</a> `
+			}
+			v.HTML += news.Mark(v.Nonce, news.PlaceAddress) + `</body></html>`
+			for _, a := range articles {
+				v.ArticleIDs = append(v.ArticleIDs, a.ID)
+			}
+			c.Variants = append(c.Variants, v)
+		}
+		_, err = h.db.CloseEdition(ctx, c)
+		h.ok(err)
+	}
+}
+
+// state is everything about people that a request could change.
+func (h *house) state() string {
+	h.t.Helper()
+	rows, err := h.db.Subscribers(h.t.Context(), news.SubscriberQuery{Limit: 1000})
+	h.ok(err)
+	deliveries, err := h.db.Deliveries(h.t.Context(), news.DeliveryQuery{Limit: 1000})
+	h.ok(err)
+	return fmt.Sprintf("%+v\n%+v", rows, deliveries)
+}
+
+func (h *house) subscription(id int64) (news.Subscription, news.Subscriber) {
+	h.t.Helper()
+	sub, who, _, err := h.db.Subscription(h.t.Context(), id)
+	h.ok(err)
+	return sub, who
+}
+
+// confirmations lists the confirmation mails that wait in the outbox.
+func (h *house) confirmations() []news.Delivery {
+	h.t.Helper()
+	all, err := h.db.Deliveries(h.t.Context(), news.DeliveryQuery{Limit: 1000})
+	h.ok(err)
+	return slices.DeleteFunc(all, func(d news.Delivery) bool { return d.Kind != news.VariantConfirm })
+}
+
+// person reads somebody by address; ok is false if nobody is known by it.
+func (h *house) person(spec string) (news.SubscriberRow, bool) {
+	h.t.Helper()
+	row, err := h.db.SubscriberByAddress(h.t.Context(), address(h.t, spec))
+	if errors.Is(err, news.ErrNotFound) {
+		return row, false
+	}
+	h.ok(err)
+	return row, true
 }
 
 // pages are addresses of every kind of page, those of subscribers included.
@@ -219,7 +341,7 @@ func (h *house) pages() []string {
 	articles, err := h.db.Articles(h.t.Context(), news.ArticleQuery{Limit: 1})
 	h.ok(err)
 	return []string{
-		"/", "/feeds", "/subscribe", "/subscribe/world", "/lists/world/", "/lists/world/2026-03-02", "/topics/category/us", "/topics/tag/mexico",
-		h.links.Share(articles[0].ID), h.links.Confirm(2, h.clock.Now().Add(time.Hour)), h.links.Preferences(1), h.links.Unsubscribe(1), h.links.WebView(7),
+		"/", "/feeds", "/subscribe", "/subscribe/world", "/lists/world/", "/lists/world/edition-second", "/topics/category/us", "/topics/tag/mexico",
+		h.links.Share(articles[0].ID), h.links.Confirm(h.ben, h.clock.Now().Add(time.Hour)), h.links.Preferences(h.ana), h.links.Unsubscribe(h.ana), h.links.WebView(h.delivery),
 	}
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/mail"
 	"net/url"
 	"strconv"
 	"strings"
@@ -25,6 +25,9 @@ type Mailbox interface {
 	// Open returns the message as it went over the wire; news.ErrNotFound or
 	// fs.ErrNotExist if there is none of that name.
 	Open(name string) (io.ReadCloser, error)
+	// Parts decodes the message: its fields in order, its text and its HTML
+	// (each empty if there is none).
+	Parts(name string) (fields [][2]string, text, html string, err error)
 }
 
 const (
@@ -96,43 +99,77 @@ func size(n int64) string {
 	return strconv.FormatInt((n+512)/1024, 10) + " KB"
 }
 
-// captured reads one mail.
-func (s *Server) captured(r *http.Request) ([]byte, *parts, error) {
+// captured is one mail taken apart.
+type captured struct {
+	fields     [][2]string
+	text, html string
+}
+
+func (s *Server) captured(r *http.Request) (c captured, err error) {
 	if err := s.admitted(r); err != nil {
-		return nil, nil, err
+		return c, err
+	}
+	c.fields, c.text, c.html, err = s.o.Mailbox.Parts(r.PathValue("name"))
+	return c, missing(err)
+}
+
+// field returns the first field of that name.
+func (c *captured) field(name string) string {
+	for _, f := range c.fields {
+		if strings.EqualFold(f[0], name) {
+			return f[1]
+		}
+	}
+	return ""
+}
+
+// capturedRaw is one mail as it went over the wire.
+func (s *Server) capturedRaw(r *http.Request) ([]byte, error) {
+	if err := s.admitted(r); err != nil {
+		return nil, err
 	}
 	f, err := s.o.Mailbox.Open(r.PathValue("name"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, news.ErrNotFound
-	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("open captured mail: %w", err)
+		return nil, missing(err)
 	}
-	raw, err := io.ReadAll(io.LimitReader(f, maxMail))
+	b, err := io.ReadAll(io.LimitReader(f, maxMail))
 	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, nil, fmt.Errorf("read captured mail: %w", err)
+		return nil, fmt.Errorf("read captured mail: %w", err)
 	}
-	p, err := readParts(raw)
-	if err != nil {
-		return nil, nil, err
+	return b, nil
+}
+
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return news.ErrNotFound
 	}
-	return raw, p, nil
+	return err
 }
 
 func (s *Server) mail(w http.ResponseWriter, r *http.Request) error {
-	raw, p, err := s.captured(r)
+	c, err := s.captured(r)
+	if err != nil {
+		return err
+	}
+	b, err := s.capturedRaw(r)
 	if err != nil {
 		return err
 	}
 	name := r.PathValue("name")
 	view := templates.MailPage{
-		Frame: s.mailboxFrame(r), Headers: p.headers, Raw: s.mailboxURL(r, name, "raw"),
-		Mail: s.pageMail(r, news.CapturedMail{Name: name, From: p.from, To: p.to, Subject: p.subject, At: p.date, Bytes: int64(len(raw))}),
+		Frame: s.mailboxFrame(r), Raw: s.mailboxURL(r, name, "raw"),
+		Mail: templates.PageMail{From: c.field("From"), To: c.field("To"), Subject: c.field("Subject"), Date: c.field("Date"), Size: size(int64(len(b)))},
 	}
-	if p.html != nil {
+	if at, err := mail.ParseDate(c.field("Date")); err == nil {
+		view.Mail.Date, view.Mail.Datetime = s.minute(at), stamp(at)
+	}
+	for _, f := range c.fields {
+		view.Headers = append(view.Headers, templates.PageHeader{Name: f[0], Value: f[1]})
+	}
+	if c.html != "" {
 		view.HTML = s.mailboxURL(r, name, "html")
 	}
-	if p.text != nil {
+	if c.text != "" {
 		view.Text = s.mailboxURL(r, name, "text")
 	}
 	return s.page(w, http.StatusOK, "mail", view)
@@ -141,38 +178,38 @@ func (s *Server) mail(w http.ResponseWriter, r *http.Request) error {
 // mailHTML is the HTML part, to be shown in a sandboxed frame. Its links open
 // beside the frame, because the pages they lead to refuse to be framed.
 func (s *Server) mailHTML(w http.ResponseWriter, r *http.Request) error {
-	_, p, err := s.captured(r)
+	c, err := s.captured(r)
 	if err != nil {
 		return err
 	}
-	if p.html == nil {
+	if c.html == "" {
 		return news.ErrNotFound
 	}
 	const base = `<base target="_blank">`
-	out := p.html
-	if i := bytes.Index(bytes.ToLower(out), []byte("<head>")); i >= 0 {
-		out = bytes.Join([][]byte{out[:i+len("<head>")], out[i+len("<head>"):]}, []byte(base))
-	} else {
-		out = append([]byte(base), out...)
+	// Before the head, a parser would take the element for the head's first;
+	// without one, it makes a head for it.
+	out := base + c.html
+	if before, after, ok := strings.Cut(c.html, "<head>"); ok {
+		out = before + "<head>" + base + after
 	}
 	w.Header().Set("Content-Security-Policy", cspMail)
-	return raw(w, "text/html; charset=utf-8", out)
+	return raw(w, "text/html; charset=utf-8", []byte(out))
 }
 
 func (s *Server) mailText(w http.ResponseWriter, r *http.Request) error {
-	_, p, err := s.captured(r)
+	c, err := s.captured(r)
 	if err != nil {
 		return err
 	}
-	if p.text == nil {
+	if c.text == "" {
 		return news.ErrNotFound
 	}
 	w.Header().Set("Content-Security-Policy", cspMail)
-	return raw(w, "text/plain; charset=utf-8", p.text)
+	return raw(w, "text/plain; charset=utf-8", []byte(c.text))
 }
 
 func (s *Server) mailRaw(w http.ResponseWriter, r *http.Request) error {
-	b, _, err := s.captured(r)
+	b, err := s.capturedRaw(r)
 	if err != nil {
 		return err
 	}

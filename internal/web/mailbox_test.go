@@ -13,8 +13,9 @@ const captured = "From: =?utf-8?q?W=C3=B6rld?= <news@example.org>\r\nTo: ana@exa
 	"--xx\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<html><head></head><body><a href=3D\"https://x\">Hel=\r\nlo</a><script>x()</script></body></html>\r\n--xx--\r\n"
 
 func TestMailboxIsShownToThisMachineOnly(t *testing.T) {
+	box, name := capture(t, captured)
 	h := newHouse(t, func(o *web.Options) {
-		o.Mailbox, o.MailboxKey, o.TrustedProxies = mailbox{"a.eml": captured}, "sesame", []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32"), netip.MustParsePrefix("127.0.0.9/32")}
+		o.Mailbox, o.MailboxKey, o.TrustedProxies = box, "sesame", []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32"), netip.MustParsePrefix("127.0.0.9/32")}
 	})
 	for name, tt := range map[string]struct {
 		path   string
@@ -43,10 +44,10 @@ func TestMailboxIsShownToThisMachineOnly(t *testing.T) {
 			t.Errorf("%s: status %d, want %d", name, a.StatusCode, tt.status)
 		}
 	}
-	for _, p := range []string{"/a.eml", "/a.eml/html", "/a.eml/text", "/a.eml/raw"} {
-		h.want(h.get("/mailbox"+p, from("192.0.2.1:5")), 403)
+	for _, p := range []string{"", "/html", "/text", "/raw"} {
+		h.want(h.get("/mailbox/"+name+p, from("192.0.2.1:5")), 403)
 	}
-	if a := h.get("/mailbox?key=sesame"); !strings.Contains(a.body, "/mailbox/a.eml?key=sesame") {
+	if a := h.get("/mailbox?key=sesame"); !strings.Contains(a.body, "/mailbox/"+name+"?key=sesame") {
 		t.Error("the key is not handed on")
 	}
 	none := newHouse(t)
@@ -54,26 +55,27 @@ func TestMailboxIsShownToThisMachineOnly(t *testing.T) {
 }
 
 func TestMailboxShowsAllParts(t *testing.T) {
-	h := newHouse(t, func(o *web.Options) { o.Mailbox = mailbox{"a.eml": captured} })
+	box, name := capture(t, captured)
+	h := newHouse(t, func(o *web.Options) { o.Mailbox = box })
 	local := from("127.0.0.1:5")
-	page := h.want(h.get("/mailbox/a.eml", local), 200)
+	page := h.want(h.get("/mailbox/"+name, local), 200)
 	for _, want := range []string{"Wörld", "Hello &lt;b&gt;", "<td>a b</td>", `sandbox="allow-popups allow-popups-to-escape-sandbox"`} {
 		if !strings.Contains(page.body, want) {
 			t.Errorf("lacks %s:\n%s", want, page.body)
 		}
 	}
-	text := h.want(h.get("/mailbox/a.eml/text", local), 200)
+	text := h.want(h.get("/mailbox/"+name+"/text", local), 200)
 	if text.body != "Hello text" || text.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
 		t.Errorf("text %q", text.body)
 	}
-	html := h.want(h.get("/mailbox/a.eml/html", local), 200)
+	html := h.want(h.get("/mailbox/"+name+"/html", local), 200)
 	if !strings.Contains(html.body, `<base target="_blank">`) || !strings.Contains(html.body, ">Hello</a>") {
 		t.Errorf("html %q", html.body)
 	}
 	if csp := html.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "sandbox") || strings.Contains(csp, "allow-scripts") || strings.Contains(csp, "script-src") {
 		t.Errorf("policy %q", csp)
 	}
-	if raw := h.want(h.get("/mailbox/a.eml/raw", local), 200); raw.body != captured {
+	if raw := h.want(h.get("/mailbox/"+name+"/raw", local), 200); raw.body != captured {
 		t.Error("not the message as it was")
 	}
 }
@@ -83,7 +85,7 @@ func TestMetricsAreNotForTheWorld(t *testing.T) {
 	h.get("/feeds/all.rss")
 	h.get("/unsubscribe/whatever")
 	a := h.want(h.get("/metrics", from("127.0.0.1:5")), 200)
-	for _, want := range []string{"gazetted_articles 1", "gazetted_seq 1", `gazetted_feed_builds_total{result="ok"} 1`, `gazetted_http_requests_total{route="/unsubscribe/{token}",status="4xx"} 1`} {
+	for _, want := range []string{"gazetted_articles 4", "gazetted_seq 4", `gazetted_feed_builds_total{result="ok"} 1`, `gazetted_http_requests_total{route="/unsubscribe/{token}",status="4xx"} 1`} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("lacks %s", want)
 		}

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"cmp"
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -25,7 +27,7 @@ func (s *Server) preferencesPage(sub *news.Subscription, who *news.Subscriber, l
 	return templates.PreferencesPage{
 		Frame: s.frame(""), List: s.ownList(l), Address: who.Address,
 		Ended: sub.State == news.SubscriptionUnsubscribed || sub.State == news.SubscriptionBounced,
-		Name:  who.Name, Language: who.Language, Zone: who.Zone, AskZone: l.Zone == news.ZoneSubscriber,
+		Name:  who.Name, Language: cmp.Or(who.Language, l.Language), Zone: who.Zone, AskZone: l.Zone == news.ZoneSubscriber,
 		Paused: sub.State == news.SubscriptionPaused, Unsubscribe: s.local(s.o.Links.Unsubscribe(sub.ID)),
 	}
 }
@@ -64,7 +66,7 @@ func (s *Server) preferences(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.subscribeAgain(w, r, &sub, &who, &l)
 	}
-	p, faults := readPreferences(r.PostForm, idx, &l)
+	p, faults := readPreferences(r.Context(), s.o.Store, r.PostForm, idx, &l)
 	sub.Frequency, sub.Topics = p.Frequency, p.Topics
 	view.Name, view.Language, view.Paused = *p.Name, short(r.PostForm.Get("language"), 35), p.Paused
 	if view.AskZone {
@@ -86,8 +88,8 @@ func (s *Server) preferences(w http.ResponseWriter, r *http.Request) error {
 	return s.showPreferences(w, r, http.StatusOK, view, &sub, &l)
 }
 
-func readPreferences(f url.Values, idx *termIndex, l *news.List) (news.Preferences, []templates.Fault) {
-	p, faults := readChoices(f, idx, l)
+func readPreferences(ctx context.Context, store feedStore, f url.Values, idx *termIndex, l *news.List) (news.Preferences, []templates.Fault) {
+	p, faults := readChoices(ctx, store, f, idx, l)
 	name := news.CleanName(short(f.Get("name"), 1000))
 	p.Name = &name
 	p.Paused = f.Get("paused") != ""
@@ -97,7 +99,7 @@ func readPreferences(f url.Values, idx *termIndex, l *news.List) (news.Preferenc
 	if code := strings.TrimSpace(f.Get("language")); code != "" {
 		tag, err := language.Parse(short(code, 35))
 		if err != nil {
-			faults = append(faults, templates.Fault{Field: "language", Text: "Write a language code such as en or tr, or leave it empty."})
+			faults = append(faults, templates.Fault{Field: "language", Text: "Write a language code such as en or tr."})
 		} else {
 			p.Language = tag.String()
 		}

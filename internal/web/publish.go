@@ -19,8 +19,9 @@ import (
 
 // Push takes articles for a source of kind push.
 type Push interface {
-	// Put stores the article or articles of body (JSON). A mistake in it is a
-	// *news.FieldError; an unknown source is news.ErrNotFound.
+	// Put stores the article or articles of body: a JSON object, an array, or
+	// one object per line. A mistake in it is a *news.FieldError; an unknown
+	// source is news.ErrNotFound.
 	Put(ctx context.Context, source string, body io.Reader) (news.StoreCounts, error)
 	// Delete withdraws an article; news.ErrNotFound if there is none.
 	Delete(ctx context.Context, source, id string) error
@@ -89,14 +90,17 @@ func (s *Server) pushSource(r *http.Request) (string, error) {
 	return "", &news.FieldError{Field: "source", Value: name, Want: want}
 }
 
-// wantJSON refuses other bodies, so that a form on some page cannot pose as
-// the API.
-func wantJSON(r *http.Request) error {
+// ndjson is the media type of one JSON value per line.
+const ndjson = "application/x-ndjson"
+
+// bodyType refuses what is not JSON, so that a form on some page cannot pose
+// as the API.
+func bodyType(r *http.Request) (string, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/json" {
-		return statusError(http.StatusUnsupportedMediaType)
+	if err != nil || media != "application/json" && media != ndjson {
+		return "", statusError(http.StatusUnsupportedMediaType)
 	}
-	return nil
+	return media, nil
 }
 
 func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
@@ -113,7 +117,8 @@ func (s *Server) published(w http.ResponseWriter, r *http.Request) (source strin
 	if err := s.authorised(w, r); err != nil {
 		return "", nil, err
 	}
-	if err := wantJSON(r); err != nil {
+	media, err := bodyType(r)
+	if err != nil {
 		return "", nil, err
 	}
 	if source, err = s.pushSource(r); err != nil {
@@ -122,7 +127,7 @@ func (s *Server) published(w http.ResponseWriter, r *http.Request) (source strin
 	if body, err = io.ReadAll(r.Body); err != nil {
 		return "", nil, err
 	}
-	if !json.Valid(body) {
+	if media != ndjson && !json.Valid(body) {
 		return "", nil, statusError(http.StatusBadRequest)
 	}
 	return source, body, nil
@@ -215,7 +220,7 @@ func (s *Server) failJSON(w http.ResponseWriter, status int, err error) {
 	case http.StatusUnauthorized:
 		d.Message = "send a key with: Authorization: Bearer KEY"
 	case http.StatusUnsupportedMediaType:
-		d.Message = "send Content-Type: application/json"
+		d.Message = "send Content-Type: application/json, or " + ndjson
 	case http.StatusBadRequest:
 		d.Message = "the body is no JSON"
 	case http.StatusRequestEntityTooLarge:

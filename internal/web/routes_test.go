@@ -70,13 +70,13 @@ func TestEveryRouteLimitsItsBody(t *testing.T) {
 		_, err := io.Copy(io.Discard, r.Body)
 		return err
 	}
-	big := func() io.Reader { return io.LimitReader(endless{}, 32<<20) }
+	big := func() io.Reader { return io.LimitReader(endless{}, 65<<20) }
 	each(t, s, probe, big, func(t *testing.T, rt *route, w *httptest.ResponseRecorder) {
-		if rt.maxBody <= 0 || rt.maxBody > 16<<20 {
+		if rt.maxBody <= 0 || rt.maxBody > 64<<20 {
 			t.Errorf("limit is %d bytes", rt.maxBody)
 		}
 		if w.Code != http.StatusRequestEntityTooLarge {
-			t.Errorf("status %d for a body of 32 MB, want 413", w.Code)
+			t.Errorf("status %d for a body of 65 MB, want 413", w.Code)
 		}
 	})
 }

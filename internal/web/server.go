@@ -65,7 +65,7 @@ type Options struct {
 	Hubs           []string      // WebSub hubs that are told of changes
 	Limits         SignUpLimits  // default: DefaultSignUpLimits
 	SignUpTime     time.Duration // least time of an answer to a sign-up; default 200 ms, negative: none
-	MaxArticle     int64         // bytes of one publish request; default 4 MiB
+	MaxArticle     int64         // bytes of one publish request; default 32 MiB
 
 	// Ready reports further reasons why the daemon cannot do its work now; nil: none.
 	Ready func(context.Context) error
@@ -76,7 +76,7 @@ const (
 	defaultFeedItems  = 50
 	defaultFeedCache  = 64 << 20
 	defaultSignUpTime = 200 * time.Millisecond
-	defaultMaxArticle = 4 << 20
+	defaultMaxArticle = 32 << 20
 )
 
 // Server answers HTTP. It is safe for concurrent use.

@@ -80,7 +80,7 @@ func TestAPublicURLWithAPath(t *testing.T) {
 	h.ok(err)
 	for path, want := range map[string]int{
 		"/news/": 200, "/": 200, "/news/feeds/all.rss": 200, "/feeds/all.rss": 200, "/news": 301, "/newsletter": 404, "/news/static/site.css": 200,
-		strings.TrimPrefix(links.Unsubscribe(1), "https://example.org"): 200,
+		strings.TrimPrefix(links.Unsubscribe(h.ana), "https://example.org"): 200,
 	} {
 		w := httptest.NewRecorder()
 		s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))

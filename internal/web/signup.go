@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"hash/fnv"
 	"net/http"
 	"slices"
 	"strings"
@@ -143,7 +144,11 @@ func (s *Server) confirmation(l *news.List, language string) (*news.Variant, err
 	if language == "" {
 		language = l.Language
 	}
-	nonce := s.o.Links.Signer().Digest(news.PurposeNonce, 0, l.ID, s.now().UnixMilli())
+	// One nonce per list and language: the store keeps one rendering for all
+	// who sign up.
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(language)) // a hash takes everything
+	nonce := s.o.Links.Signer().Digest(news.PurposeNonce, 0, l.ID, int64(h.Sum64()))
 	view := templates.ConfirmView{
 		Lang: language, Confirm: news.Mark(nonce, news.PlaceConfirm), Address: news.Mark(nonce, news.PlaceAddress),
 		List: templates.ListView{Title: l.Title, Description: l.Description},
@@ -174,7 +179,7 @@ func (s *Server) signUpRequest(r *http.Request, idx *termIndex, l *news.List) (n
 	if err != nil {
 		faults = append(faults, templates.Fault{Field: "address", Text: "Write an e-mail address such as ana@example.org."})
 	}
-	choice, more := readChoices(f, idx, l)
+	choice, more := readChoices(r.Context(), s.o.Store, f, idx, l)
 	in.topics = choice.Topics
 	faults = append(faults, more...)
 	return news.SubscribeRequest{
