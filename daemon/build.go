@@ -69,12 +69,22 @@ func (d *Daemon) sent(e mail.Event) {
 		}
 		level("mail attempted", "delivery", e.Delivery.ID, "edition", e.Delivery.EditionID, "relay", e.Relay, "status", string(e.Outcome.State),
 			"err", e.Outcome.Reply, "took", e.Took)
-	case mail.EventRelayUp, mail.EventRecovered:
-		d.log.Info("courier: "+string(e.Kind), "relay", e.Relay, "delivery", e.Count)
-	case mail.EventConfigFault, mail.EventStore:
-		d.log.Error("courier: "+string(e.Kind), "relay", e.Relay, "err", e.Err)
+	case mail.EventRelayUp:
+		d.log.Info("relay takes mail again", "relay", e.Relay)
+	case mail.EventRecovered:
+		d.log.Info("deliveries recovered that a crash had left", "delivery", e.Count)
+	case mail.EventRelayDown:
+		d.log.Warn("relay takes no mail", "relay", e.Relay, "err", e.Err)
+	case mail.EventRelayLimit:
+		d.log.Info("relay limits connections", "relay", e.Relay, "status", e.Count)
+	case mail.EventConfigFault:
+		d.log.Error("relay refuses how we are configured", "relay", e.Relay, "err", e.Err)
+	case mail.EventHeld:
+		d.log.Error("edition is held back", "edition", e.Delivery.EditionID, "err", e.Err)
+	case mail.EventStore:
+		d.log.Error("database failed while sending", "err", e.Err)
 	default:
-		d.log.Warn("courier: "+string(e.Kind), "relay", e.Relay, "err", e.Err)
+		d.log.Warn("delivery was not sent", "delivery", e.Delivery.ID, "relay", e.Relay, "status", string(e.Kind), "err", e.Err)
 	}
 }
 

@@ -26,7 +26,7 @@ import (
 )
 
 // version is set by the linker in releases.
-var version = "" //nolint:gochecknoglobals // the linker can set only a package variable
+var version = ""
 
 // commit is set by the linker in releases.
 var commit = "" //nolint:gochecknoglobals // the linker can set only a package variable
