@@ -61,7 +61,7 @@ func (s *Server) around(rt *route) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, rt.maxBody)
 		setHeaders(w.Header(), rt.kind)
 		if err := s.checked(rt, w, r); err != nil {
-			s.fail(w, r, rt, err)
+			s.fail(w, rt, err)
 		}
 	})
 }
@@ -109,13 +109,13 @@ func statusOf(err error) int {
 
 // fail answers with the page, or the JSON, for an error. What a visitor could
 // not have caused is logged; its text is never shown.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, rt *route, err error) {
+func (s *Server) fail(w http.ResponseWriter, rt *route, err error) {
 	status := statusOf(err)
 	if status >= http.StatusInternalServerError {
 		if errors.Is(err, context.Canceled) {
 			return // the visitor has left
 		}
-		s.log.Error("request failed", slog.String("route", rt.class()), slog.Any("err", err))
+		s.log.Error("request failed", "path", rt.pattern, "err", err)
 	}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
@@ -132,7 +132,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, rt *route, err err
 	title, text := sayStatus(status, err)
 	view := s.notice(title, text, s.link("Latest articles", s.local(s.o.Links.Home())))
 	if err := s.page(w, status, "notice", view); err != nil {
-		s.log.Error("error page failed", slog.Any("err", err))
+		s.log.Error("error page failed", "err", err)
 		http.Error(w, title, status)
 	}
 }
@@ -173,7 +173,6 @@ type tracker struct {
 	http.ResponseWriter
 	route  *route
 	status int
-	bytes  int64
 }
 
 // WriteHeader notes the status.
@@ -184,14 +183,12 @@ func (t *tracker) WriteHeader(status int) {
 	t.ResponseWriter.WriteHeader(status)
 }
 
-// Write counts what is sent.
+// Write notes the status that a first write implies.
 func (t *tracker) Write(b []byte) (int, error) {
 	if t.status == 0 {
 		t.status = http.StatusOK
 	}
-	n, err := t.ResponseWriter.Write(b)
-	t.bytes += int64(n)
-	return n, err
+	return t.ResponseWriter.Write(b)
 }
 
 // Unwrap serves http.ResponseController.
@@ -219,7 +216,7 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 		path := r.URL.EscapedPath()
 		defer func() {
 			if v := recover(); v != nil {
-				s.recovered(t, r, v)
+				s.recovered(t, v)
 			}
 			s.logged(r.Context(), t, r.Method, path, s.now().Sub(began))
 		}()
@@ -229,8 +226,8 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 
 // recovered turns a panic into a 500 page, or, where a part of the answer has
 // left already, cuts the connection so that nobody takes it for whole.
-func (s *Server) recovered(t *tracker, r *http.Request, v any) {
-	if v == http.ErrAbortHandler {
+func (s *Server) recovered(t *tracker, v any) {
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(v)
 	}
 	rt := t.route
@@ -239,10 +236,10 @@ func (s *Server) recovered(t *tracker, r *http.Request, v any) {
 	}
 	err := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 	if t.status != 0 {
-		s.log.Error("request failed", slog.String("route", rt.class()), slog.Any("err", err))
+		s.log.Error("request failed", "path", rt.pattern, "err", err)
 		panic(http.ErrAbortHandler)
 	}
-	s.fail(t, r, rt, err)
+	s.fail(t, rt, err)
 }
 
 // logged writes the one line of a request. Answers that are asked for all day
@@ -259,9 +256,7 @@ func (s *Server) logged(ctx context.Context, t *tracker, method, path string, to
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
-	s.log.LogAttrs(ctx, level, "request",
-		slog.String("method", method), slog.String("path", safePath(t.route, path)),
-		slog.Int("status", t.status), slog.Int64("bytes", t.bytes), slog.Duration("took", took))
+	s.log.Log(ctx, level, "request", "path", method+" "+safePath(t.route, path), "status", t.status, "took", took)
 }
 
 // maxUnknown is what is logged of a path that no route matches: less than

@@ -135,7 +135,7 @@ func (c *feedCache) get(ctx context.Context, key feedKey) (*built, error) {
 		return b, nil
 	}
 	if old != nil && statusOf(err) >= 500 {
-		c.log.Error("feed not rebuilt, serving the last one", slog.Any("err", err))
+		c.log.Error("feed not rebuilt, serving the last one", "err", err)
 		return old, nil
 	}
 	if old != nil {
@@ -168,7 +168,7 @@ func (c *feedCache) check(ctx context.Context) error {
 		if first {
 			return fmt.Errorf("look for changes of feeds: %w", err)
 		}
-		c.log.Error("changes of feeds not read", slog.Any("err", err))
+		c.log.Error("changes of feeds not read", "err", err)
 		return nil
 	}
 	c.note(ch, since)

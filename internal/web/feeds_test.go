@@ -106,7 +106,7 @@ func TestHeadEqualsGet(t *testing.T) {
 	h := newTown(t)
 	srv := httptest.NewServer(h.web.Handler())
 	defer srv.Close()
-	ask := func(method, path string) (*http.Response, int) {
+	ask := func(method, path string) (status int, header http.Header, size int) {
 		r, err := http.NewRequestWithContext(t.Context(), method, srv.URL+path, nil)
 		h.ok(err)
 		r.Header.Set("Accept-Encoding", "gzip")
@@ -116,17 +116,17 @@ func TestHeadEqualsGet(t *testing.T) {
 		h.ok(err)
 		h.ok(resp.Body.Close())
 		resp.Header.Del("Date")
-		return resp, len(b)
+		return resp.StatusCode, resp.Header, len(b)
 	}
 	for _, path := range append(h.pages(), "/feeds/all.rss", "/feeds/category/us.json", "/feeds.opml", "/static/site.css", "/robots.txt", "/healthz", "/readyz", "/nothing") {
 		path = strings.TrimPrefix(path, publicURL)
-		get, n := ask(http.MethodGet, path)
-		head, m := ask(http.MethodHead, path)
-		if m != 0 || n == 0 || get.StatusCode != head.StatusCode {
-			t.Errorf("%s: GET %d with %d bytes, HEAD %d with %d", path, get.StatusCode, n, head.StatusCode, m)
+		status, get, n := ask(http.MethodGet, path)
+		headStatus, head, m := ask(http.MethodHead, path)
+		if m != 0 || n == 0 || status != headStatus {
+			t.Errorf("%s: GET %d with %d bytes, HEAD %d with %d", path, status, n, headStatus, m)
 		}
-		if !maps.EqualFunc(get.Header, head.Header, func(a, b []string) bool { return strings.Join(a, "|") == strings.Join(b, "|") }) {
-			t.Errorf("%s: HEAD differs\nGET  %v\nHEAD %v", path, get.Header, head.Header)
+		if !maps.EqualFunc(get, head, func(a, b []string) bool { return strings.Join(a, "|") == strings.Join(b, "|") }) {
+			t.Errorf("%s: HEAD differs\nGET  %v\nHEAD %v", path, get, head)
 		}
 	}
 }
@@ -185,7 +185,7 @@ func TestManyReadersBuildOnce(t *testing.T) {
 	for range 30 {
 		wg.Go(func() {
 			w := httptest.NewRecorder()
-			h.web.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/feeds/all.rss", nil))
+			h.web.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/feeds/all.rss", nil))
 			if w.Code != 200 {
 				t.Errorf("status %d", w.Code)
 			}
@@ -250,7 +250,7 @@ func TestReplicasAgreeOnValidators(t *testing.T) {
 	for _, f := range []string{"/feeds/all.rss", "/feeds/all.atom", "/feeds/all.json", "/feeds.opml"} {
 		for _, enc := range []string{"gzip", "identity"} {
 			w := httptest.NewRecorder()
-			r := httptest.NewRequest(http.MethodGet, f, nil)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, f, nil)
 			r.Header.Set("Accept-Encoding", enc)
 			other.Handler().ServeHTTP(w, r)
 			if a, b := h.get(f, with("Accept-Encoding", enc)).Header.Get("ETag"), w.Header().Get("ETag"); a != b || a == "" {
@@ -278,7 +278,7 @@ func benchmarkFeed(b *testing.B, status int) {
 	for i := range 50 {
 		h.publish("a"+strings.Repeat("x", i), "US", "#Mexico")
 	}
-	r := httptest.NewRequest(http.MethodGet, "/feeds/all.rss", nil)
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/feeds/all.rss", nil)
 	r.Header.Set("Accept-Encoding", "gzip")
 	if status == 304 {
 		r.Header.Set("If-None-Match", h.get("/feeds/all.rss", with("Accept-Encoding", "gzip")).Header.Get("ETag"))

@@ -125,7 +125,7 @@ func host(name string) request { return func(r *http.Request) { r.Host = name } 
 
 func (h *house) do(method, target string, body io.Reader, change ...request) answer {
 	h.t.Helper()
-	r := httptest.NewRequest(method, strings.TrimPrefix(target, publicURL), body)
+	r := httptest.NewRequestWithContext(h.t.Context(), method, strings.TrimPrefix(target, publicURL), body)
 	r.Host = "news.example.org"
 	for _, f := range change {
 		f(r)

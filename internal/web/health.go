@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -34,7 +33,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil {
 		if !errors.Is(r.Context().Err(), context.Canceled) {
-			s.log.Warn("not ready", slog.Any("err", err))
+			s.log.Warn("not ready", "err", err)
 		}
 		return say(w, http.StatusServiceUnavailable, "not ready\n")
 	}

@@ -54,7 +54,7 @@ func each(t *testing.T, s *Server, probe handler, body func() io.Reader, check f
 			method, path, _ := strings.Cut(rt.pattern, " ")
 			path = wildcard.ReplaceAllString(strings.ReplaceAll(path, "{$}", ""), "x")
 			w := httptest.NewRecorder()
-			r := httptest.NewRequest(method, path, body())
+			r := httptest.NewRequestWithContext(t.Context(), method, path, body())
 			h.ServeHTTP(w, r)
 			if got := r.Pattern; got != rt.pattern {
 				t.Fatalf("%s %s went to %q", method, path, got)
@@ -83,12 +83,7 @@ func TestEveryRouteLimitsItsBody(t *testing.T) {
 
 type endless struct{}
 
-func (endless) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = 'a'
-	}
-	return len(p), nil
-}
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestEveryHTMLAnswerCarriesTheSecurityHeaders(t *testing.T) {
 	s := bare(t, nil)
@@ -169,7 +164,7 @@ func TestCrossOriginPostsAreRefused(t *testing.T) {
 		"/subscribe/x": 403, "/confirm/x": 403, "/preferences/x": 403, "/unsubscribe/x": 200, "/api/v1/articles": 200,
 	} {
 		for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
-			r := httptest.NewRequest(http.MethodPost, path, nil)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, nil)
 			r.Header.Set(name, value)
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
@@ -179,7 +174,7 @@ func TestCrossOriginPostsAreRefused(t *testing.T) {
 		}
 	}
 	// Behind a proxy the Host is another one, but the Origin is the public URL's.
-	r := httptest.NewRequest(http.MethodPost, "/subscribe/x", nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/subscribe/x", nil)
 	r.Host = "127.0.0.1:8080"
 	r.Header.Set("Origin", "https://news.example.org")
 	w := httptest.NewRecorder()
@@ -203,7 +198,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		{"GET", "/api/v1/articles", 405, "POST"},
 		{"GET", "/../../etc/passwd", 307, ""},
 	} {
-		r := httptest.NewRequest(tt.method, tt.path, nil)
+		r := httptest.NewRequestWithContext(t.Context(), tt.method, tt.path, nil)
 		r.Header.Set("Sec-Fetch-Site", "none")
 		w := httptest.NewRecorder()
 		s.Handler().ServeHTTP(w, r)

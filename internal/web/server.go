@@ -81,18 +81,17 @@ const (
 
 // Server answers HTTP. It is safe for concurrent use.
 type Server struct {
-	o        Options
-	log      *slog.Logger
-	now      func() time.Time
-	feeds    *feedCache
-	static   *staticFiles
-	metrics  *metrics
-	limits   *signUpLimiter
-	csrf     *http.CrossOriginProtection
-	prefix   string // path of the public URL, without trailing slash
-	host     string // of the public URL
-	handler  http.Handler
-	patterns map[string]*route
+	o       Options
+	log     *slog.Logger
+	now     func() time.Time
+	feeds   *feedCache
+	static  *staticFiles
+	metrics *metrics
+	limits  *signUpLimiter
+	csrf    *http.CrossOriginProtection
+	prefix  string // path of the public URL, without trailing slash
+	host    string // of the public URL
+	handler http.Handler
 }
 
 // New checks the options and builds the handler.
@@ -202,7 +201,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	err := srv.Shutdown(grace)
-	<-ended
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	if err != nil {
 		// Whoever is still connected has had the time; the rest is cut off.
 		return errors.Join(fmt.Errorf("shut http down: %w", err), srv.Close())

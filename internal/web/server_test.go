@@ -22,13 +22,8 @@ func TestRunServesUntilItsContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- h.web.Run(ctx, l) }()
-	resp, err := http.Get("http://" + l.Addr().String() + "/healthz")
-	h.ok(err)
-	b, err := io.ReadAll(resp.Body)
-	h.ok(err)
-	h.ok(resp.Body.Close())
-	if string(b) != "ok\n" {
-		t.Errorf("answer %q", b)
+	if status, body := h.fetch("http://" + l.Addr().String() + "/healthz"); status != 200 || body != "ok\n" {
+		t.Errorf("status %d, %q", status, body)
 	}
 	cancel()
 	select {
@@ -59,11 +54,8 @@ func TestHalfOpenConnectionsLeaveFeedsServed(t *testing.T) {
 		h.ok(err)
 		conns = append(conns, c)
 	}
-	resp, err := http.Get("http://" + l.Addr().String() + "/feeds/all.rss")
-	h.ok(err)
-	h.ok(resp.Body.Close())
-	if resp.StatusCode != 200 {
-		t.Errorf("status %d", resp.StatusCode)
+	if status, _ := h.fetch("http://" + l.Addr().String() + "/feeds/all.rss"); status != 200 {
+		t.Errorf("status %d", status)
 	}
 	for _, c := range conns {
 		h.ok(c.Close())
@@ -83,7 +75,7 @@ func TestAPublicURLWithAPath(t *testing.T) {
 		strings.TrimPrefix(links.Unsubscribe(h.ana), "https://example.org"): 200,
 	} {
 		w := httptest.NewRecorder()
-		s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		s.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 		if w.Code != want {
 			t.Errorf("%s: status %d, want %d", path, w.Code, want)
 		}
@@ -124,4 +116,19 @@ func TestNewNeedsItsParts(t *testing.T) {
 	if _, err := web.New(web.Options{}); err == nil {
 		t.Error("no fault")
 	}
+}
+
+// fetch asks a running server.
+func (h *house) fetch(target string) (status int, body string) {
+	h.t.Helper()
+	r, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, target, nil)
+	h.ok(err)
+	client := http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Do(r)
+	h.ok(err)
+	b, err := io.ReadAll(resp.Body)
+	h.ok(err)
+	h.ok(resp.Body.Close())
+	client.CloseIdleConnections()
+	return resp.StatusCode, string(b)
 }

@@ -126,6 +126,9 @@ func (s *Server) checkYourMail(w http.ResponseWriter) error {
 	view := s.notice("Check your mail",
 		"We have sent you a mail with a link. Please follow it to confirm your sign-up; nothing else is sent before you do.",
 		s.link("Latest articles", s.local(s.o.Links.Home())))
+	if view.Mailbox != "" {
+		view.Links = append([]templates.PageLink{s.link("Open the mailbox", view.Mailbox)}, view.Links...)
+	}
 	view.Text = append(view.Text, "If nothing arrives within a few minutes, look among the unwanted mails, and check the spelling of your address. Who receives the newsletter already gets no second confirmation.")
 	return s.page(w, http.StatusOK, "notice", view)
 }
