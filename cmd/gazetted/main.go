@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	_ "time/tzdata" // zones work on machines without them
 
 	"github.com/spf13/cobra"
 

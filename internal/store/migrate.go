@@ -19,7 +19,7 @@ func (s *Store) provider() (*goose.Provider, error) {
 	if s.d.name == "postgres" {
 		steps, dialect = migrations.Postgres(), goose.DialectPostgres
 		// Replicas start together: one migrates, the others wait for it.
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // asks each second for five minutes
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"gazetted/internal/dbtest"
@@ -41,5 +42,28 @@ func TestOpenRefusesWhatIsNoDSN(t *testing.T) {
 		if !errors.As(err, &field) || field.Field != "database" || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", dsn, err)
 		}
+	}
+}
+
+// Several processes that start together leave one schema, and none of them fails.
+func TestMigrateTogether(t *testing.T) {
+	t.Parallel()
+	for name, dsn := range map[string]string{"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "new.db"), "postgres": dbtest.PostgresDSN(t)} {
+		t.Run(name, func(t *testing.T) {
+			var wg sync.WaitGroup
+			for range 4 {
+				s, err := store.Open(t.Context(), dsn, store.Options{Create: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = s.Close() })
+				wg.Go(func() {
+					if err := s.Migrate(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+		})
 	}
 }
