@@ -66,7 +66,7 @@ func TestSectionsFollowTheFilter(t *testing.T) {
 		}
 		last = i
 	}
-	if strings.Contains(v.Text, "\nUS\n====") {
+	if strings.Contains(v.Text, "\nUS\n----") {
 		t.Error("an article of US stands in its own section, want it in World")
 	}
 }
