@@ -77,6 +77,7 @@ type PageImage struct {
 	Alt    string
 	Width  int
 	Height int
+	Later  bool // below what a reader sees first: it can be loaded when they come near
 }
 
 // PageList is a newsletter as visitors meet it.

@@ -160,15 +160,17 @@ func (s *Server) archiveEdition(w http.ResponseWriter, r *http.Request) error {
 	view := templates.EditionPage{
 		Frame: s.frame(s.o.Links.ArchiveEdition(l.Name, e.Slug)), List: s.pageList(&l), Edition: s.pageEdition(&l, &e),
 	}
+	var left []news.Article
 	for i := range articles {
 		gone, err := s.gone(ctx, articles[i].ID)
 		if err != nil {
 			return err
 		}
 		if !gone {
-			view.Articles = append(view.Articles, s.pageArticle(&articles[i]))
+			left = append(left, articles[i])
 		}
 	}
+	view.Articles = s.pageArticles(left)
 	if view.Older, view.Newer, err = s.neighbours(ctx, &l, &e); err != nil {
 		return err
 	}

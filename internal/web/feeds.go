@@ -18,7 +18,9 @@ import (
 // enough to spare a busy site most requests, short enough for news.
 const (
 	minAge = time.Minute
-	maxAge = 15 * time.Minute
+	maxAge = 5 * time.Minute
+	// demoAge is for demonstrations, where an article comes every few seconds.
+	demoAge = 5 * time.Second
 )
 
 func (s *Server) feedAll(w http.ResponseWriter, r *http.Request) error {
@@ -88,6 +90,9 @@ func (s *Server) buildFeed(ctx context.Context, key feedKey, idx *termIndex) (*b
 		return nil, fmt.Errorf("read articles of feed: %w", err)
 	}
 	age := cadence(articles)
+	if s.o.Demo {
+		age = demoAge
+	}
 	out, contentType, err := feeds.Build(key.format, s.channel(term, age), articles)
 	if err != nil {
 		return nil, fmt.Errorf("build feed: %w", err)

@@ -87,9 +87,17 @@ func (s *Server) mailbox(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) pageMail(r *http.Request, m news.CapturedMail) templates.PageMail {
 	return templates.PageMail{
-		From: m.From, To: m.To, Subject: m.Subject, Date: s.minute(m.At), Datetime: stamp(m.At),
+		From: person(m.From), To: person(m.To), Subject: m.Subject, Date: s.minute(m.At), Datetime: stamp(m.At),
 		Size: size(m.Bytes), URL: s.mailboxURL(r, m.Name),
 	}
+}
+
+// person takes the brackets from an address without a name.
+func person(field string) string {
+	if strings.HasPrefix(field, "<") {
+		return strings.Trim(field, "<>")
+	}
+	return field
 }
 
 func size(n int64) string {
@@ -158,7 +166,7 @@ func (s *Server) mail(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
 	view := templates.MailPage{
 		Frame: s.mailboxFrame(r), Raw: s.mailboxURL(r, name, "raw"),
-		Mail: templates.PageMail{From: c.field("From"), To: c.field("To"), Subject: c.field("Subject"), Date: c.field("Date"), Size: size(int64(len(b)))},
+		Mail: templates.PageMail{From: person(c.field("From")), To: person(c.field("To")), Subject: c.field("Subject"), Date: c.field("Date"), Size: size(int64(len(b)))},
 	}
 	if at, err := mail.ParseDate(c.field("Date")); err == nil {
 		view.Mail.Date, view.Mail.Datetime = s.minute(at), stamp(at)

@@ -138,10 +138,17 @@ func (s *Server) pageArticle(a *news.Article) templates.PageArticle {
 	return p
 }
 
+// firstSeen is how many articles of a list fit into a large window.
+const firstSeen = 3
+
 func (s *Server) pageArticles(in []news.Article) []templates.PageArticle {
 	out := make([]templates.PageArticle, 0, len(in))
 	for i := range in {
-		out = append(out, s.pageArticle(&in[i]))
+		p := s.pageArticle(&in[i])
+		if p.Image != nil {
+			p.Image.Later = i >= firstSeen
+		}
+		out = append(out, p)
 	}
 	return out
 }
