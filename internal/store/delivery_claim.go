@@ -50,11 +50,13 @@ func (s *Store) ClaimDeliveries(ctx context.Context, limit int, lease time.Durat
 	return out, err
 }
 
-// The range of deliveries_due that a list's deliveries of one kind are.
+// The queries over deliveries_due, one range of it per list and kind. The probe
+// for lists is a sub-select with a limit, which PostgreSQL cannot turn into a
+// join: the join would read all that is due of a list to find the next list.
 const (
 	dueRange      = `d.kind = $1 AND d.state IN ('pending', 'deferred') AND d.next_at <= $2`
 	dueListsQuery = `SELECT l.id FROM lists l WHERE NOT l.paused
-		AND EXISTS (SELECT 1 FROM deliveries d WHERE d.list_id = l.id AND ` + dueRange + `) ORDER BY l.id`
+		AND (SELECT 1 FROM deliveries d WHERE d.list_id = l.id AND ` + dueRange + ` ORDER BY d.next_at LIMIT 1) IS NOT NULL ORDER BY l.id`
 	dueQuery = `SELECT ` + deliveryColumns + ` FROM deliveries d WHERE ` + dueRange + ` AND d.list_id = $3 ORDER BY d.next_at LIMIT $4`
 )
 
@@ -94,7 +96,7 @@ type reader struct {
 	Name    string `db:"name"`
 }
 
-// readers finds the people of subscriptions. CROSS JOIN keeps SQLite, after an
+// readersQuery finds the people of subscriptions. CROSS JOIN keeps SQLite, after an
 // ANALYZE, from reading all subscribers to find a few.
 const readersQuery = `SELECT p.id, p.state, s.address, s.name FROM subscriptions p CROSS JOIN subscribers s
 	WHERE s.id = p.subscriber_id AND p.id `

@@ -110,6 +110,12 @@ func (s *Store) Audience(ctx context.Context, e news.Edition) ([]news.AudienceGr
 	return out, err
 }
 
+// audienceQuery is one range of subscriptions_audience, which holds every
+// column that is used.
+const audienceQuery = `SELECT topics, served_through, language, count(*) AS n FROM subscriptions
+	WHERE list_id = $1 AND frequency = $2 AND zone = $3 AND state = 'active' AND served_through < $4
+	GROUP BY topics, language, served_through ORDER BY topics, language, served_through`
+
 func (t *tx) audience(l news.List, e news.Edition) ([]news.AudienceGroup, error) {
 	var rows []struct {
 		Topics        string `db:"topics"`
@@ -117,10 +123,7 @@ func (t *tx) audience(l news.List, e news.Edition) ([]news.AudienceGroup, error)
 		Language      string `db:"language"`
 		N             int    `db:"n"`
 	}
-	// One range of the index subscriptions_audience, which holds every column used.
-	if err := t.all(&rows, `SELECT topics, served_through, language, count(*) AS n FROM subscriptions
-		WHERE list_id = $1 AND frequency = $2 AND zone = $3 AND state = 'active' AND served_through < $4
-		GROUP BY topics, language, served_through ORDER BY topics, language, served_through`,
+	if err := t.all(&rows, audienceQuery,
 		l.ID, e.Frequency, audienceZone(l, e), e.CutoffSeq); err != nil {
 		return nil, err
 	}

@@ -185,8 +185,8 @@ func (t *tx) fanOut(l news.List, e news.Edition, c news.Closing) (int, error) {
 	}
 	// Exactly those who have a delivery: on PostgreSQL somebody may have joined
 	// one of the groups between the two statements.
-	if _, err := t.exec(`UPDATE subscriptions SET served_through = $1
-		WHERE id IN (SELECT d.subscription_id FROM deliveries d WHERE d.edition_id = $2) AND served_through < $1`, e.CutoffSeq, e.ID); err != nil {
+	if _, err := t.exec(`UPDATE subscriptions SET served_through = $1 FROM deliveries d
+		WHERE d.edition_id = $2 AND d.subscription_id = subscriptions.id AND served_through < $1`, e.CutoffSeq, e.ID); err != nil {
 		return 0, err
 	}
 	return int(total), t.serveEmpty(l, e, c)
@@ -301,10 +301,12 @@ func (t *tx) archiveSlug(l news.List, e news.Edition, c news.Closing) (string, e
 	}
 }
 
-// finishable finds closed editions without a delivery on its way. The two
-// states stand there for the partial index.
+// finishable finds closed editions without a delivery on its way: one probe of
+// deliveries_edition each (see dueListsQuery). The two states of editions stand
+// there for the partial index.
 const finishable = `SELECT e.id, e.intended FROM editions e WHERE e.state IN ('open', 'closed') AND e.state = 'closed'
-	AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.edition_id = e.id AND d.state IN ('pending', 'deferred', 'claimed', 'dot_pending', 'uncertain'))
+	AND (SELECT 1 FROM deliveries d WHERE d.edition_id = e.id AND d.state IN ('pending', 'deferred', 'claimed', 'dot_pending', 'uncertain')
+		ORDER BY d.state LIMIT 1) IS NULL
 	ORDER BY e.id`
 
 // FinishEditions turns closed editions into done ones once every intended
