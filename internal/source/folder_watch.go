@@ -51,8 +51,18 @@ func (h *hints) watch(src news.Source) {
 	}
 }
 
-// run serves until ctx ends. Where the system gives no watcher there are no hints.
+// run serves until ctx ends. It takes a watcher of the system only once there
+// is a folder to watch; where the system gives none there are no hints.
 func (h *hints) run(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case src := <-h.add:
+		h.serve(ctx, src)
+	}
+}
+
+func (h *hints) serve(ctx context.Context, src news.Source) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return
@@ -61,16 +71,13 @@ func (h *hints) run(ctx context.Context) {
 	pending := make(map[string]bool) // roots with events
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	h.addRoot(w, src)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case src := <-h.add:
-			root := filepath.Clean(src.Location)
-			h.mu.Lock()
-			h.roots[root] = src
-			h.mu.Unlock()
-			h.addTree(w, root)
+			h.addRoot(w, src)
 		case e, ok := <-w.Events:
 			if !ok {
 				return
@@ -98,6 +105,14 @@ func (h *hints) run(ctx context.Context) {
 			clear(pending)
 		}
 	}
+}
+
+func (h *hints) addRoot(w *fsnotify.Watcher, src news.Source) {
+	root := filepath.Clean(src.Location)
+	h.addTree(w, root)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.roots[root] = src
 }
 
 // worthLooking leaves out what changes no article: access bits and the scratch

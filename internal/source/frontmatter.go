@@ -187,7 +187,8 @@ func yamlFault(err error) error {
 		if tk := ye.GetToken(); tk != nil && tk.Position != nil {
 			line = tk.Position.Line
 		}
-		return &lineError{Line: line, Text: "YAML: " + oneLine(ye.GetMessage(), 200)}
+		text, _, _ := strings.Cut(ye.GetMessage(), " at [") // a position within the front matter, not the file
+		return &lineError{Line: line, Text: "YAML: " + oneLine(text, 200)}
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	return &lineError{Line: 1, Text: "YAML: " + oneLine(text, 200)}

@@ -218,8 +218,9 @@ func (w *Watcher) lookAt(ctx context.Context, src news.Source, accept bool) (loo
 	now := w.o.Now()
 	hinted := w.end(src.ID)
 	look := news.Look{LastAt: now, Notes: j.notes.list(), Cursor: out.cursor}
+	stopped := err != nil && ctx.Err() != nil
 	switch {
-	case err != nil && ctx.Err() != nil: // we are being stopped: no failure of the source
+	case stopped: // no failure of the source
 		look = src.Look
 		look.NextAt = now
 	case err != nil:
@@ -252,6 +253,9 @@ func (w *Watcher) lookAt(ctx context.Context, src news.Source, accept bool) (loo
 	}
 	if err != nil {
 		err = fmt.Errorf("look at source %s: %w", src.Name, err)
+	}
+	if stopped {
+		return res, err // nothing that anybody must know
 	}
 	w.tell(Event{Source: src.Name, Report: res.report, Err: err, Took: now.Sub(started), NextAt: look.NextAt, Activated: activate && err == nil})
 	return res, err
