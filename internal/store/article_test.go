@@ -296,6 +296,13 @@ func TestRenameKeepsTheTermAndItsPastSlug(t *testing.T) {
 		if err := db.StoreTerms(t.Context(), n.id, []news.TermRef{ref("1", "", "asia", "Asia"), ref("2", "1", "turkiye", "Türkiye")}); err != nil {
 			t.Fatal(err)
 		}
+		again, _ := db.FeedChanges(t.Context(), 0)
+		if err := db.StoreTerms(t.Context(), n.id, []news.TermRef{ref("1", "", "asia", "Asia"), ref("2", "1", "turkiye", "Türkiye")}); err != nil {
+			t.Fatal(err)
+		}
+		if same, _ := db.FeedChanges(t.Context(), 0); same.Cursor != again.Cursor {
+			t.Error("terms as they were move the change counter")
+		}
 		old, now := n.term(news.KindCategory, "turkey"), n.term(news.KindCategory, "turkiye")
 		if old.ID != now.ID || now.Name != "Türkiye" || old.Slug != "turkiye" {
 			t.Fatalf("%+v %+v", old, now)

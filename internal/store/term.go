@@ -212,18 +212,17 @@ func (t *tx) reparentTerm(sourceID int64, ref news.TermRef, touched touchedTerms
 		sourceID, string(ref.Kind), ref.NativeID); err != nil || len(own) == 0 || own[0] == parent {
 		return err
 	}
-	// Both the old and the new parent's feeds change: mark the term before and after.
+	var was int64
+	if err := t.get(&was, `SELECT parent_id FROM terms WHERE id = $1`, own[0]); err != nil || was == parent {
+		return err
+	}
+	// Both the old and the new parents' feeds change: feedsChanged adds the new ones.
 	if err := t.addAncestors(own[0], touched); err != nil {
 		return err
 	}
-	n, err := t.exec(`UPDATE terms SET parent_id = $1 WHERE id = $2 AND parent_id <> $1`, parent, own[0])
-	if err != nil {
-		return err
-	}
-	if n > 0 {
-		touched[own[0]] += 0
-	}
-	return nil
+	touched[own[0]] += 0
+	_, err := t.exec(`UPDATE terms SET parent_id = $1 WHERE id = $2`, parent, own[0])
+	return err
 }
 
 // touchedTerms collects terms whose feed changed, with the change in the
