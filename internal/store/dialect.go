@@ -114,6 +114,7 @@ func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
 		return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(abs)}).EscapedPath(), RawQuery: q.Encode()}).String()
 	}
 	s.d = sqliteDialect()
+	s.group = newGroup()
 	if s.writer, err = openDB(ctx, "sqlite", dsn(), 1); err != nil {
 		return fmt.Errorf("open database %s: %w", path, explainSQLite(err))
 	}

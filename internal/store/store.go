@@ -48,6 +48,7 @@ type Store struct {
 	dsn    string
 	writer *sqlx.DB
 	reader *sqlx.DB // the same as writer on PostgreSQL
+	group  *group   // shares commits; nil on PostgreSQL
 	now    func() time.Time
 	rand   io.Reader
 	wake   func(news.Wake)

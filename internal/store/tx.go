@@ -32,14 +32,18 @@ func (s *Store) write(ctx context.Context, verb string, f func(*tx) error) error
 	var err error
 	for range maxTries {
 		var wakes []news.Wake
-		wakes, err = s.try(ctx, s.writer, nil, f)
+		if s.group != nil {
+			wakes, err = s.group.run(ctx, s, f)
+		} else {
+			wakes, err = s.try(ctx, s.writer, nil, f)
+		}
 		if err == nil {
 			for _, w := range wakes {
 				s.wake(w)
 			}
 			return nil
 		}
-		if !s.d.retryable(err) || ctx.Err() != nil {
+		if !s.d.retryable(err) && !errors.Is(err, errGroupLost) || ctx.Err() != nil {
 			break
 		}
 	}
