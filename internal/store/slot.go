@@ -13,6 +13,10 @@ import (
 // before that slot is computed anew: replicas' clocks differ by less.
 const clockBack = time.Minute
 
+// maxSlots bounds the slots that one call passes over as skipped or without
+// readers; the next call goes on.
+const maxSlots = 1000
+
 // maxManual bounds the search for a free key of a manual edition.
 const maxManual = 100
 
@@ -57,7 +61,7 @@ func (t *tx) openSlot(lease time.Duration) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for {
+	for range maxSlots {
 		r, err := t.dueSchedule(cutoff)
 		if errors.Is(err, news.ErrNotFound) {
 			return 0, nil
@@ -69,6 +73,7 @@ func (t *tx) openSlot(lease time.Duration) (int64, error) {
 			return id, err
 		}
 	}
+	return 0, nil
 }
 
 // dueSchedule locks the schedule whose slot has been due for longest: a cron
