@@ -26,8 +26,13 @@ type excerpter struct {
 	// FAQs); it ends with the next heading of that level or above.
 	skip       int
 	afterImage bool
+	blocks     int // looked at so far
 	phrases    *phrases
 }
+
+// excerptReach is how many elements from the top a lead may lie: who has not
+// begun by then has written a list.
+const excerptReach = 1000
 
 // phrases are what marks text on a page as not being part of the article. They
 // are those of English sites and of the languages that first users write in;
@@ -36,6 +41,7 @@ type phrases struct {
 	box     *regexp.Regexp // class or id of an element that is furniture
 	section *regexp.Regexp // heading of a section that is furniture
 	pointer *regexp.Regexp // sentence or paragraph that points elsewhere
+	codes   *regexp.Regexp // of a plug-in that is no longer there, or a bare URL on a line
 }
 
 func newPhrases() *phrases {
@@ -43,6 +49,7 @@ func newPhrases() *phrases {
 		box:     regexp.MustCompile(`(?i)(^|[\s_-])(toc|lwptoc|table-of-contents|contents|related|also-read|read-?more|yarpp|jp-relatedposts|share|sharing|sharedaddy|social|newsletter|subscribe|subscription|caption|byline|author-box|faqs?|breadcrumbs?|tags|advert(isement)?|promo|footnotes?|sr-only|screen-reader-text)($|[\s_-])`),
 		section: regexp.MustCompile(`(?i)^\W*(faqs?|frequently asked questions|(table of )?contents|in this (article|post|story)|on this page|related( (articles|stories|posts|news|reading))?|you (might|may) also like|also read|read (more|next|also)|i̇çindekiler|içindekiler|sıkça sorulan sorular|inhalt|inhaltsverzeichnis|sommaire|contenido)\W*$`),
 		pointer: regexp.MustCompile(`(?i)^\W*(read (another|more|also|next|the full)|also read|see also|related( (article|story|post|news|reading))?s?:|click here|continue reading|don['’]t miss|you (may|might) also like|recommended:|more on this|watch:|listen:|photo( by| credit|:)|image( by| credit|:)|credit:|source:|advertisement|sign up (for|to)|subscribe (to|now)|follow us|this (article|post|story) (was |is )?(originally|first) (appeared|published)|ayrıca oku|devamını oku)`),
+		codes:   regexp.MustCompile(`\[/[a-z][\w-]*\]|\[[a-z][\w-]*\s[^\[\]]*=[^\[\]]*\]|^https?://\S+$`),
 	}
 }
 
@@ -57,7 +64,7 @@ func excerptOf(root *html.Node, p *phrases) string {
 	return cutExcerpt(e.spare)
 }
 
-func (e *excerpter) done() bool { return e.size >= excerptEnough }
+func (e *excerpter) done() bool { return e.size >= excerptEnough || e.blocks > excerptReach }
 
 func (e *excerpter) walk(n *html.Node) {
 	for c := n.FirstChild; c != nil && !e.done(); c = c.NextSibling {
@@ -72,6 +79,7 @@ func (e *excerpter) walk(n *html.Node) {
 }
 
 func (e *excerpter) element(n *html.Node) {
+	e.blocks++
 	if level := headingLevel(n.DataAtom); level > 0 {
 		e.heading(n, level)
 		return
@@ -150,6 +158,7 @@ func (e *excerpter) paragraph(n *html.Node) {
 }
 
 func (e *excerpter) add(text string) {
+	text = strings.TrimSpace(e.phrases.codes.ReplaceAllString(text, ""))
 	if text == "" || !strings.ContainsFunc(text, unicode.IsLetter) {
 		return
 	}

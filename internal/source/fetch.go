@@ -232,17 +232,17 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 		if n > 0 {
 			return 0, &TooLargeError{URL: b.url, Limit: b.limit}
 		}
-		return 0, err //nolint:wrapcheck // io.EOF must stay itself
+		return 0, err // io.EOF must stay itself
 	}
 	if int64(len(p)) > b.left {
 		p = p[:b.left]
 	}
 	n, err := b.body.Read(p)
 	b.left -= int64(n)
-	return n, err //nolint:wrapcheck // io.EOF must stay itself
+	return n, err // io.EOF must stay itself
 }
 
-func (b *cappedBody) Close() error { return b.body.Close() } //nolint:wrapcheck // transparent
+func (b *cappedBody) Close() error { return b.body.Close() } // transparent
 
 // fetchError turns what net/http returns into one of the package's types, and
 // cuts the credentials that a URL may carry out of the text.

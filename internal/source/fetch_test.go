@@ -118,7 +118,7 @@ func TestClientChecksEveryHop(t *testing.T) {
 // nameServer answers every A question with one address.
 func nameServer(t *testing.T, addr [4]byte) *net.Resolver {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	pc, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,11 @@ func TestGuardChecksWhatANameResolvesTo(t *testing.T) {
 			t.Fatal(err)
 		}
 		client := &http.Client{Transport: &http.Transport{DialContext: g.dial(&net.Dialer{Resolver: resolver})}}
-		resp, err := client.Get("http://cms.example.org:" + port + "/")
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://cms.example.org:"+port+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
 		if err == nil {
 			_ = resp.Body.Close()
 		}

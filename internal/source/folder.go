@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -100,7 +99,7 @@ func (f *folder) look(ctx context.Context, j *job) (outcome, error) {
 	zone := time.UTC
 	if j.src.Settings.Zone != "" {
 		if zone, err = news.LoadZone("zone", j.src.Settings.Zone); err != nil {
-			return outcome{}, err //nolint:wrapcheck // a FieldError speaks for itself
+			return outcome{}, err // a FieldError speaks for itself
 		}
 	}
 	s := &sweep{
@@ -121,7 +120,7 @@ func (f *folder) look(ctx context.Context, j *job) (outcome, error) {
 	before := f.remembered(j.src.ID)
 	for _, p := range s.order {
 		if err := ctx.Err(); err != nil {
-			return outcome{}, err //nolint:wrapcheck // nobody reads it
+			return outcome{}, err // nobody reads it
 		}
 		if err := s.file(ctx, p, before[p]); err != nil {
 			return outcome{}, err
@@ -162,7 +161,7 @@ func readingOf(s news.SourceSettings) string {
 func (s *sweep) walk(ctx context.Context) error {
 	err := fs.WalkDir(s.root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
 		if ctx.Err() != nil {
-			return ctx.Err() //nolint:wrapcheck // nobody reads it
+			return ctx.Err() // nobody reads it
 		}
 		switch {
 		case err != nil && p == ".":
@@ -216,58 +215,6 @@ func plainPathError(err error) string {
 		return pe.Err.Error()
 	}
 	return err.Error()
-}
-
-// skipDir names folders that hold no articles: hidden ones and the workshops
-// of static site generators. Other names with an underscore (_posts) do.
-func skipDir(name string) bool {
-	switch name {
-	case "_drafts", "_includes", "_layouts", "_site", "_data", "_sass", "_plugins", "node_modules", "vendor", "lost+found":
-		return true
-	}
-	return strings.HasPrefix(name, ".")
-}
-
-// articleName tells by its name whether a file may be an article. Not so:
-// editors' and copiers' half-written files, section pages (_index.md), and what
-// stands at the top of a repository for its developers.
-func articleName(name string) bool {
-	lower := strings.ToLower(name)
-	stem := lower
-	switch ext := path.Ext(lower); ext {
-	case ".md", ".markdown", ".mdown", ".mkd", ".html", ".htm", ".xhtml":
-		stem = strings.TrimSuffix(lower, ext)
-	default:
-		return false
-	}
-	if stem == "" || strings.HasPrefix(stem, ".") || strings.HasPrefix(stem, "_") || strings.HasPrefix(stem, "~") || strings.HasPrefix(stem, "#") ||
-		strings.HasSuffix(stem, ".tmp") || strings.HasSuffix(stem, ".part") || strings.HasSuffix(stem, ".swp") {
-		return false
-	}
-	switch stem {
-	case "readme", "license", "licence", "license-mit", "license-apache", "contributing", "changelog", "code_of_conduct", "security", "404":
-		return false
-	}
-	return true
-}
-
-// fingerprint of a stored file: settings, size, time, content, and the path,
-// which is not the identity of an article that has an id of its own.
-func fingerprint(st fileStamp, sum, p string) string {
-	return fmt.Sprintf("%s:%d:%d:%s:%s", st.reading, st.size, st.mtime, sum, p)
-}
-
-func parseFingerprint(k news.Known) (knownFile, bool) {
-	parts := strings.SplitN(k.Fingerprint, ":", 5)
-	if len(parts) != 5 {
-		return knownFile{}, false
-	}
-	size, err1 := strconv.ParseInt(parts[1], 10, 64)
-	mtime, err2 := strconv.ParseInt(parts[2], 10, 64)
-	if err1 != nil || err2 != nil {
-		return knownFile{}, false
-	}
-	return knownFile{Known: k, stamp: fileStamp{reading: parts[0], size: size, mtime: mtime}, sum: parts[3], path: parts[4]}, true
 }
 
 // recall reads what the store knows; live is how many articles are not withdrawn.
@@ -370,16 +317,16 @@ func (s *sweep) keep(native, p string) {
 func (s *sweep) read(p string, stamp fileStamp) (data []byte, ok bool, err error) {
 	file, err := s.root.Open(p)
 	if err != nil {
-		return nil, false, err //nolint:wrapcheck // shown without its path
+		return nil, false, err // shown without its path
 	}
 	defer func() { _ = file.Close() }() // only read from
 	data, err = io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
-		return nil, false, err //nolint:wrapcheck // shown without its path
+		return nil, false, err // shown without its path
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return nil, false, err //nolint:wrapcheck // shown without its path
+		return nil, false, err // shown without its path
 	}
 	same := info.Size() == stamp.size && info.ModTime().UnixMilli() == stamp.mtime && int64(len(data)) == stamp.size
 	return data, same, nil

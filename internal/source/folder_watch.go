@@ -72,12 +72,17 @@ func (h *hints) serve(ctx context.Context, src news.Source) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	h.addRoot(w, src)
+	// What changed between the sweep and the watch has sent no event.
+	pending[filepath.Clean(src.Location)] = true
+	timer.Reset(hintDelay)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case src := <-h.add:
 			h.addRoot(w, src)
+			pending[filepath.Clean(src.Location)] = true
+			timer.Reset(hintDelay)
 		case e, ok := <-w.Events:
 			if !ok {
 				return

@@ -129,3 +129,23 @@ func FuzzFrontMatter(f *testing.F) {
 		}
 	})
 }
+
+func TestMarkdownLimits(t *testing.T) {
+	m := newMarkdown()
+	for name, text := range map[string]string{
+		"one long line": strings.Repeat("_a*", 40_000), "long paragraph": strings.Repeat(strings.Repeat("[a](", 200)+"\n", 100), "deep quotation": strings.Repeat("> ", 200) + "x",
+		"deep list": strings.Repeat("- ", 200) + "x", "deep numbers": strings.Repeat("1. ", 150) + "x", "long text": strings.Repeat("word\n\n", 200_000),
+	} {
+		if _, err := m.render(text); err == nil {
+			t.Errorf("%s was rendered", name)
+		}
+	}
+	for name, text := range map[string]string{
+		"rule": strings.Repeat("-", 300) + "\n", "number": strings.Repeat("1", 300) + " is long", "long list": strings.Repeat("- an item of the list\n", 10_000),
+		"long text": strings.Repeat("A paragraph of words.\n\n", 20_000),
+	} {
+		if _, err := m.render(text); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

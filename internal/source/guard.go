@@ -76,7 +76,7 @@ func (g *Guard) dial(d *net.Dialer) func(ctx context.Context, network, addr stri
 				return g.Check(ap.Addr())
 			}
 		}
-		return checked.DialContext(ctx, network, addr) //nolint:wrapcheck // net/http reads the type
+		return checked.DialContext(ctx, network, addr) // net/http reads the type
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 const maxImageWidth = 1200
 
 // minImageSide keeps icons and avatars from standing for an article.
-const minImageSide = 100
+const minImageSide = 200
 
 // candidate is one file that an image may be loaded from; width 0 is unknown.
 type candidate struct {

@@ -12,6 +12,15 @@ import (
 	"github.com/yuin/goldmark/renderer/html"
 )
 
+// Limits of Markdown. The parser's time grows with the square of a paragraph's
+// length and of the depth of quotations and lists in some texts that nobody
+// writes; within these limits the worst of them takes seconds, not hours.
+const (
+	maxMarkdown  = 1 << 20
+	maxParagraph = 64 << 10
+	maxNesting   = 100
+)
+
 // markdown renders CommonMark with tables, footnotes, strike-through,
 // definition lists and heading ids. Raw HTML goes through: what comes out is
 // sanitised like all HTML. It is safe for concurrent use.
@@ -57,11 +66,44 @@ func (m *markdown) render(text string) (out string, err error) {
 			out, err = "", fmt.Errorf("render Markdown: %v", r)
 		}
 	}()
+	if err := checkMarkdown(text); err != nil {
+		return "", err
+	}
 	var b bytes.Buffer
 	if err := m.md.Convert([]byte(m.withoutTemplates(text)), &b); err != nil {
 		return "", fmt.Errorf("render Markdown: %w", err)
 	}
 	return b.String(), nil
+}
+
+// checkMarkdown refuses what the parser would take too long for.
+func checkMarkdown(text string) error {
+	if len(text) > maxMarkdown {
+		return fmt.Errorf("more than %d KB of Markdown", maxMarkdown>>10)
+	}
+	paragraph := 0
+	for line := range strings.SplitAfterSeq(text, "\n") {
+		rest, depth := line, 0
+		item := false
+		for rest != "" && strings.ContainsRune(" \t>-*+.)0123456789", rune(rest[0])) {
+			marker := len(rest) > 1 && rest[1] == ' ' && strings.ContainsRune("-*+.)", rune(rest[0]))
+			if marker || rest[0] == '>' {
+				depth++
+			}
+			item = item || marker
+			rest = rest[1:]
+		}
+		if depth > maxNesting {
+			return fmt.Errorf("quotations or lists more than %d deep", maxNesting)
+		}
+		if item || strings.TrimSpace(line) == "" || line[0] == '#' {
+			paragraph = 0
+		}
+		if paragraph += len(line); paragraph > maxParagraph {
+			return fmt.Errorf("a paragraph of more than %d KB", maxParagraph>>10)
+		}
+	}
+	return nil
 }
 
 // withoutTemplates takes the template language out of the text, except inside

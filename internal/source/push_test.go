@@ -80,7 +80,7 @@ func TestPushFaults(t *testing.T) {
 		{"no title", `{"id":"1","url":"https://n.example/1","title":" \n"}`, "title"},
 		{"unknown field", `{` + ok + `,"titel":"x"}`, "titel"},
 		{"unknown field of an image", `{` + ok + `,"image":{"url":"https://n.example/i","src":"x"}}`, "src"},
-		{"unknown field of a term", `{` + ok + `,"tags":[{"name":"x","nmae":"y"}]}`, "nmae"},
+		{"unknown field of a term", `{` + ok + `,"tags":[{"name":"x","naam":"y"}]}`, "naam"},
 		{"bad time", `{` + ok + `,"published_at":"2026-03-01"}`, "published_at"},
 		{"bad embargo", `{` + ok + `,"embargo_at":"soon"}`, "embargo_at"},
 		{"both contents", `{` + ok + `,"content_html":"x","content_markdown":"y"}`, "content_markdown"},

@@ -26,6 +26,7 @@ func TestClean(t *testing.T) {
 		{"iframe", `<iframe src="https://maps.example.org/m?x=1" title="The map"></iframe>`, `<a href="https://maps.example.org/m?x=1">The map</a>`},
 		{"video embed", `<iframe src="//www.youtube.com/embed/abc123?rel=0"></iframe>`, `<a href="https://www.youtube.com/watch?v=abc123">www.youtube.com/watch</a>`},
 		{"iframe without address", `<p>a<iframe></iframe></p>`, `<p>a</p>`},
+		{"paragraph with a line break only", `<p><br></p>`, `<p><br/></p>`},
 		{"video", `<video controls><source src="/clip.mp4"><a href="/x">no video</a></video>`, `<a href="https://news.example.org/clip.mp4">news.example.org/clip.mp4</a>`},
 		{"password form", `<form action="/wp-login.php"><p>` + strings.Repeat("This is protected. ", 60) + `</p><input type="password"></form>`, ``},
 		{"small form", `<p>a</p><form><label>Mail</label><input name=q><button>Go</button></form>`, `<p>a</p>`},
@@ -41,6 +42,8 @@ func TestClean(t *testing.T) {
 		{"srcset for a wide one", `<img src="/a.jpg" srcset="/a-300.jpg 300w, /a-1024.jpg 1024w, /a.jpg 2400w" width="2400" height="1600">`, `<img src="https://news.example.org/a-1024.jpg" alt="" width="2400" height="1600"/>`},
 		{"webp with a jpeg beside it", `<picture><source srcset="/a.webp 800w" type="image/webp"><source srcset="/a.jpg 800w"><img src="/a.webp" alt="x"></picture>`, `<img src="https://news.example.org/a.jpg" alt="x"/>`},
 		{"webp only", `<img src="/a.webp">`, `<img src="https://news.example.org/a.webp" alt=""/>`},
+		{"figure without its image", `<figure><img src="data:x"><figcaption>Cap</figcaption></figure><p>a</p>`, `<p>a</p>`},
+		{"emptied paragraph", `<p><!--more--></p><p>a</p><p> </p>`, `<p>a</p>`},
 		{"figure", `<figure class="wp-block-image"><img src="/a.png" alt="A"><figcaption>Cap</figcaption></figure>`, `<figure><img src="https://news.example.org/a.png" alt="A"/><figcaption>Cap</figcaption></figure>`},
 		{"table", `<table><tr><th scope="col" style="x">h</th><td colspan="2" align="center">d</td></tr></table>`, `<table><tbody><tr><th scope="col">h</th><td colspan="2" align="center">d</td></tr></tbody></table>`},
 		{"heading id", `<h2 id="faq" class="x">FAQ</h2>`, `<h2 id="faq">FAQ</h2>`},
@@ -88,7 +91,7 @@ func TestCleanDeep(t *testing.T) {
 }
 
 func TestFirstImage(t *testing.T) {
-	got := NewCleaner().Clean(`<img src="/icon.png" width="16" height="16"><img src="/a.jpg" alt=" The  pier " width="640" height="480">`, CleanOptions{Base: articleURL})
+	got := NewCleaner().Clean(`<img src="/icon.png" width="150" height="150"><img src="/a.jpg" alt=" The  pier " width="640" height="480">`, CleanOptions{Base: articleURL})
 	if got.Image == nil || got.Image.URL != "https://news.example.org/a.jpg" || got.Image.Alt != "The pier" || got.Image.Width != 640 || got.Image.Type != "image/jpeg" {
 		t.Errorf("got %+v", got.Image)
 	}
@@ -163,6 +166,9 @@ func TestExcerpt(t *testing.T) {
 		{"related list", `<ul class="related-posts"><li>Other</li></ul><p>` + lead + `</p>`, lead},
 		{"no paragraphs", lead + `<br><br>Second.`, lead},
 		{"divs", `<div><div>` + lead + `</div></div>`, lead},
+		{"bare URL of an embed", "https://video.example/watch?v=1<p>" + lead + "</p>", lead},
+		{"shortcodes", `<p>[gallery ids="1,2"]` + lead + `[/gallery]</p>`, lead},
+		{"brackets that are text", `<p>“They [the fishers] agreed [sic] to the quay, and to the price that the province had offered in the spring,” he said.</p>`, "“They [the fishers] agreed [sic] to the quay, and to the price that the province had offered in the spring,” he said."},
 		{"list only", `<ul><li>One thing</li><li>Another thing</li></ul>`, "One thing Another thing"},
 		{"nothing", `<img src="/a.png">`, ""},
 		{"link that matters", `<p>A <a href="/x">court</a> in Leeuwarden has ruled that the quay may stay, and that the province pays.</p>`, "A court in Leeuwarden has ruled that the quay may stay, and that the province pays."},

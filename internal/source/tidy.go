@@ -77,13 +77,14 @@ func (t *tidier) element(n *html.Node) {
 		}
 		t.links(n)
 		t.children(n)
-		if n.DataAtom == atom.Figure && onlyCaption(n) {
+		if n.DataAtom == atom.Figure && onlyCaption(n) || n.DataAtom == atom.P && onlyCaption(n) {
 			n.Parent.RemoveChild(n)
 		}
 	}
 }
 
-// onlyCaption tells whether a figure has lost what its caption was about.
+// onlyCaption tells whether a figure has lost what its caption was about, or a
+// paragraph all that was in it.
 func onlyCaption(n *html.Node) bool {
 	for c := n.FirstChild; c != nil; c = c.NextSibling {
 		if c.Type == html.TextNode && strings.TrimSpace(c.Data) == "" || c.DataAtom == atom.Figcaption {

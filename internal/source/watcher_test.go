@@ -127,7 +127,7 @@ func TestWatcherRun(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- w.Run(ctx) }()
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		if n := count("good"); n < 9 || n > 12 {
 			t.Errorf("%d looks at the good one in 10 minutes, with a bad and a slow one beside it", n)
 		}
@@ -205,14 +205,10 @@ func TestWatcherFolderHints(t *testing.T) {
 		}
 	}
 	wait("the first run", func(e Event) bool { return e.Activated })
-	// The watch is set after the look; a folder that is made before it is seen by
-	// the walk, one made after it by the event.
+	wait("the look after the watch was set", func(Event) bool { return true })
 	sub := filepath.Join(dir, "2026", "03")
 	if err := os.MkdirAll(sub, 0o755); err != nil {
 		t.Fatal(err)
-	}
-	for !watching(w, dir) {
-		time.Sleep(time.Millisecond) // no event says so; the test would be a race without
 	}
 	if err := os.WriteFile(filepath.Join(dir, "a.md"), []byte(post("A", "2026-01-01")), 0o644); err != nil {
 		t.Fatal(err)
@@ -222,11 +218,6 @@ func TestWatcherFolderHints(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait("a new file in a new folder", func(e Event) bool { return e.Report.Counts.New == 1 })
-}
-
-func watching(w *Watcher, dir string) bool {
-	_, ok := w.hints.snapshot()[dir]
-	return ok
 }
 
 func TestWatcherObeysRetryAfter(t *testing.T) {

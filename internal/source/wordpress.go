@@ -81,7 +81,7 @@ func (w *wordPress) look(ctx context.Context, j *job) (outcome, error) {
 	if j.src.Settings.Zone != "" {
 		var err error
 		if l.zone, err = news.LoadZone("zone", j.src.Settings.Zone); err != nil {
-			return outcome{}, err //nolint:wrapcheck // a FieldError speaks for itself
+			return outcome{}, err // a FieldError speaks for itself
 		}
 	}
 	if l.cursor.API == "" {
