@@ -35,6 +35,8 @@ type Options struct {
 	Rand io.Reader
 	// Wake is told, after the commit, what has changed. It must not block.
 	Wake func(news.Wake)
+	// Bounces says when soft bounces are enough; zero: the default policy.
+	Bounces news.BouncePolicy
 	// Readers bounds the connections for reading; default 8.
 	Readers int
 	// Create lets Open make a new SQLite file. Without it a missing file is an
@@ -52,6 +54,8 @@ type Store struct {
 	now    func() time.Time
 	rand   io.Reader
 	wake   func(news.Wake)
+
+	bounces news.BouncePolicy
 }
 
 // ErrNoDatabase says that the SQLite file does not exist.
@@ -66,7 +70,7 @@ var ErrNewerSchema = errors.New("the database is newer than this binary")
 // Open connects to `sqlite:PATH` or `postgres://…` and checks that it answers.
 // It does not change the schema: see Migrate.
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
-	s := &Store{dsn: dsn, now: o.Now, rand: o.Rand, wake: o.Wake}
+	s := &Store{dsn: dsn, now: o.Now, rand: o.Rand, wake: o.Wake, bounces: o.Bounces}
 	if s.now == nil {
 		s.now = time.Now
 	}

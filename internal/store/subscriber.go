@@ -238,6 +238,9 @@ func (t *tx) erase(subscriberID int64) error {
 	if _, err := t.exec(`UPDATE deliveries SET reply = '' WHERE subscriber_id = $1 AND reply <> ''`, subscriberID); err != nil {
 		return err
 	}
+	if _, err := t.exec(`UPDATE bounces SET diagnostic = '' WHERE subscriber_id = $1`, subscriberID); err != nil {
+		return err
+	}
 	var ids []int64
 	if err := t.all(&ids, `SELECT id FROM subscriptions WHERE subscriber_id = $1`, subscriberID); err != nil {
 		return err

@@ -68,24 +68,30 @@ func (s *Store) Unsubscribe(ctx context.Context, subscriptionID int64, reason st
 		if err != nil {
 			return err
 		}
-		if out = sub; sub.State == news.SubscriptionUnsubscribed {
-			return nil
-		}
-		t.wake(news.WakeLists)
-		if _, err := t.exec(`UPDATE subscriptions SET state = 'unsubscribed', ended_at = $1 WHERE id = $2`, ms(t.now), sub.ID); err != nil {
-			return err
-		}
-		if err := t.trail("subscriber", "unsubscribe", sub.ID, reason); err != nil {
-			return err
-		}
-		if _, err := t.exec(`UPDATE deliveries SET state = 'suppressed', token = '', ended_at = $1
-			WHERE subscriber_id = $2 AND subscription_id = $3 AND state IN ('pending', 'deferred', 'claimed')`, ms(t.now), sub.SubscriberID, sub.ID); err != nil {
+		if _, err := t.unsubscribe(sub, reason); err != nil {
 			return err
 		}
 		out, err = t.subscriptionByID(sub.ID)
 		return err
 	})
 	return out, err
+}
+
+// unsubscribe ends a locked subscription; false: it had ended so already.
+func (t *tx) unsubscribe(sub news.Subscription, reason string) (bool, error) {
+	if sub.State == news.SubscriptionUnsubscribed {
+		return false, nil
+	}
+	t.wake(news.WakeLists)
+	if _, err := t.exec(`UPDATE subscriptions SET state = 'unsubscribed', ended_at = $1 WHERE id = $2`, ms(t.now), sub.ID); err != nil {
+		return false, err
+	}
+	if err := t.trail("subscriber", "unsubscribe", sub.ID, reason); err != nil {
+		return false, err
+	}
+	_, err := t.exec(`UPDATE deliveries SET state = 'suppressed', token = '', ended_at = $1
+		WHERE subscriber_id = $2 AND subscription_id = $3 AND state IN ('pending', 'deferred', 'claimed')`, ms(t.now), sub.SubscriberID, sub.ID)
+	return err == nil, err
 }
 
 // SetPreferences changes what a subscriber may change. How far they have been
