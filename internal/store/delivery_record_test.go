@@ -282,6 +282,24 @@ func TestWaitingInAClaimIsNoCrash(t *testing.T) {
 	})
 }
 
+func TestSuspectsComeOneByOneAfterTheOthers(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		mailing(w, 4, nil)
+		a, b := w.claim(1), w.claim(1)
+		if n := crash(w); n != 2 {
+			t.Fatalf("recovered %d", n)
+		}
+		if ds := w.claim(10); len(ds) != 2 || ds[0].ID == a[0].ID || ds[0].ID == b[0].ID {
+			t.Errorf("first the others: %+v", ds)
+		}
+		for range 2 {
+			if ds := w.claim(10); len(ds) != 1 || ds[0].ID != a[0].ID && ds[0].ID != b[0].ID {
+				t.Errorf("one by one: %+v", ds)
+			}
+		}
+	})
+}
+
 func TestALeaseGivenByAClockFarAheadEnds(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		mailing(w, 1, nil)

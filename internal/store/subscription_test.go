@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,30 +109,66 @@ func TestConfirmationsToOneAddressAreCapped(t *testing.T) {
 
 func TestFormsAtTheSameTimeQueueOneConfirmation(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
+		reqs := make([]news.SubscribeRequest, 8) // of as many lists
+		for i := range reqs {
+			name := fmt.Sprint("list", i)
+			w.list(daily(name))
+			reqs[i] = form(t, name, "ana")
+		}
+		for round := range 3 { // the first round makes the person, the others find them
+			var (
+				wg     sync.WaitGroup
+				queued atomic.Int64
+			)
+			for _, req := range reqs {
+				wg.Go(func() {
+					res, err := w.db.Subscribe(t.Context(), req, confirmVariant())
+					if err != nil {
+						t.Error(err)
+					}
+					if res.ConfirmQueued {
+						queued.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			rows, err := w.db.Subscribers(t.Context(), news.SubscriberQuery{})
+			if err != nil || queued.Load() != 1 || len(rows) != 1 || len(rows[0].Subscriptions) != len(reqs) {
+				t.Errorf("round %d: %d queued; %+v, %v", round, queued.Load(), rows, err)
+			}
+			w.db.Clock.Advance(confirmPause)
+		}
+	})
+}
+
+// confirmPause is how long an address has peace after a confirmation.
+const confirmPause = 10 * time.Minute
+
+// Whoever leaves has left, even if their confirmation arrives at that moment.
+func TestConfirmRacesWithUnsubscribe(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
 		w.list(daily("world"))
-		req := form(t, "world", "ana")
-		var (
-			wg     sync.WaitGroup
-			mu     sync.Mutex
-			queued int
-		)
-		for range 8 {
+		for i := range 15 {
+			res, err := w.db.Subscribe(t.Context(), form(t, "world", fmt.Sprint("r", i)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := res.Subscription.ID
+			var wg sync.WaitGroup
 			wg.Go(func() {
-				res, err := w.db.Subscribe(t.Context(), req, confirmVariant())
-				if err != nil {
+				if _, err := w.db.Confirm(t.Context(), id, ""); err != nil && !errors.Is(err, news.ErrToken) {
 					t.Error(err)
 				}
-				mu.Lock()
-				defer mu.Unlock()
-				if res.ConfirmQueued {
-					queued++
+			})
+			wg.Go(func() {
+				if _, err := w.db.Unsubscribe(t.Context(), id, "page"); err != nil {
+					t.Error(err)
 				}
 			})
-		}
-		wg.Wait()
-		rows, err := w.db.Subscribers(t.Context(), news.SubscriberQuery{})
-		if err != nil || queued != 1 || len(rows) != 1 || len(rows[0].Subscriptions) != 1 {
-			t.Errorf("%d queued; %+v, %v", queued, rows, err)
+			wg.Wait()
+			if got := w.subscription(id); got.State != news.SubscriptionUnsubscribed {
+				t.Errorf("%+v", got)
+			}
 		}
 	})
 }
