@@ -159,8 +159,12 @@ func (l *wpLook) run(ctx context.Context) (more bool, err error) {
 	if !full {
 		return false, nil
 	}
-	l.cursor.SweptAt = l.started.UTC()
-	return false, l.removeGone(ctx, posts, known, live)
+	whole, err := l.removeGone(ctx, posts, known, live)
+	if err == nil && whole {
+		// Not before: a sweep that was held or failed is done again by the next look.
+		l.cursor.SweptAt = l.started.UTC()
+	}
+	return false, err
 }
 
 // brief lists id and fingerprint of posts: of all of them (full), or, between
@@ -287,8 +291,9 @@ func (l *wpLook) join100(ctx context.Context, raw []json.RawMessage) error {
 }
 
 // removeGone withdraws the posts that have left the list, after asking for
-// each of them: a list alone can be cut short by many things.
-func (l *wpLook) removeGone(ctx context.Context, posts map[int64]wpBrief, known map[int64]news.Known, live int) error {
+// each of them: a list alone can be cut short by many things. whole is false
+// if there were too many of them for one look.
+func (l *wpLook) removeGone(ctx context.Context, posts map[int64]wpBrief, known map[int64]news.Known, live int) (whole bool, err error) {
 	var missing []int64
 	for id, k := range known {
 		if _, there := posts[id]; !there && k.State != news.ArticleWithdrawn {
@@ -297,17 +302,18 @@ func (l *wpLook) removeGone(ctx context.Context, posts map[int64]wpBrief, known 
 	}
 	slices.Sort(missing)
 	if err := l.guardDrop(len(missing), live, wpDrop); err != nil {
-		return err
+		return false, err
 	}
 	var gone []string
-	if len(missing) > wpCheckOne {
+	whole = len(missing) <= wpCheckOne
+	if !whole {
 		l.notes.add(fmt.Sprintf("%d posts have left the list; %d of them are checked in this look", len(missing), wpCheckOne))
 		missing = missing[:wpCheckOne]
 	}
 	for batch := range slices.Chunk(missing, wpPage) {
 		survivors, err := l.api.survivors(ctx, batch)
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, id := range batch {
 			if survivors[id] {
@@ -315,14 +321,14 @@ func (l *wpLook) removeGone(ctx context.Context, posts map[int64]wpBrief, known 
 			}
 			isGone, err := l.api.isGone(ctx, id)
 			if err != nil {
-				return err
+				return false, err
 			}
 			if isGone {
 				gone = append(gone, strconv.FormatInt(id, 10))
 			}
 		}
 	}
-	return l.withdraw(ctx, gone)
+	return whole, l.withdraw(ctx, gone)
 }
 
 // readTerms reads all categories and tags from time to time and tells the

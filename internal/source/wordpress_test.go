@@ -315,6 +315,31 @@ func TestWordPressDropIsHeld(t *testing.T) {
 	}
 }
 
+func TestWordPressDropOfALargeSite(t *testing.T) {
+	f, m, w := wpSite(t, wpSweepAlways+50)
+	mustLook(t, w, "site")
+	for id := range int64(400) {
+		f.remove(id+1, "trash")
+	}
+	for i := range 2 {
+		var held *HeldError
+		if _, err := w.Look(context.Background(), "site"); !errors.As(err, &held) {
+			t.Errorf("look %d: %v; the alarm must not go away by itself between sweeps", i, err)
+		}
+	}
+	withdrawn := 0
+	for range 3 { // wpCheckOne in each
+		r, err := w.AcceptDrop(context.Background(), "site")
+		if err != nil {
+			t.Fatal(err)
+		}
+		withdrawn += r.Counts.Withdrawn
+	}
+	if withdrawn != 400 || len(m.live()) != 650 {
+		t.Errorf("%d withdrawn, %d live", withdrawn, len(m.live()))
+	}
+}
+
 func TestWordPressOddPosts(t *testing.T) {
 	f, m, w := wpSite(t, 0)
 	f.publish(1, map[string]any{"title": map[string]any{"rendered": ""}, "content": map[string]any{"rendered": "<p>No title was given to this one by the editor, who was in a hurry.</p>"}})
