@@ -19,8 +19,11 @@ func (d *Daemon) buildCourier() error {
 	if err != nil {
 		return err
 	}
+	if d.dkim, err = readDKIM(&d.cfg, os.Getenv("CREDENTIALS_DIRECTORY")); err != nil {
+		return err
+	}
 	d.Courier, err = mail.New(mail.Options{
-		Store: d.Store, Relays: relays, Links: d.Links, From: d.cfg.Mail.From, Domain: d.mailDomain(), Now: d.o.Now, Events: d.sent,
+		Store: d.Store, Relays: relays, Links: d.Links, From: d.cfg.Mail.From, Domain: d.mailDomain(), DKIM: d.dkim, Now: d.o.Now, Events: d.sent,
 	})
 	return err
 }

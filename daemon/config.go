@@ -52,6 +52,7 @@ type MailConfig struct {
 	CaptureDir string        `toml:"capture_dir" doc:"Folder (a Maildir) of captured mails."`
 	CaptureMax int           `toml:"capture_max" doc:"How many captured mails are kept; the oldest go first."`
 	Relays     []RelayConfig `toml:"relay" doc:"An SMTP server that takes our mail. Repeat the section for more: the next is used when one fails."`
+	DKIM       []DKIMConfig  `toml:"dkim" doc:"A key that signs every mail (DKIM). Repeat the section for an RSA and an Ed25519 key side by side, or for more domains. Leave it out if the relay signs, or if it rewrites Date or Message-ID."`
 }
 
 // RelayConfig is one SMTP server that takes our mail.
@@ -63,6 +64,13 @@ type RelayConfig struct {
 	Username     string `toml:"username" doc:"Account. Empty: no authentication." example:"gazetted"`
 	PasswordFile string `toml:"password_file" doc:"File whose first line is the password." example:"relay-password"`
 	Connections  int    `toml:"connections" doc:"How many connections at once."`
+}
+
+// DKIMConfig is one key that signs mail.
+type DKIMConfig struct {
+	Domain   string `toml:"domain" doc:"Domain that signs: best the sender's or a parent of it." example:"example.org"`
+	Selector string `toml:"selector" doc:"Name of the key: its public half is published as a TXT record at SELECTOR._domainkey.DOMAIN." example:"news2026"`
+	KeyFile  string `toml:"key_file" doc:"PEM file with the private key, RSA of 2048 bits or more, or Ed25519. Only its owner may read it (mode 0600)." example:"dkim-news2026.pem"`
 }
 
 // FeedsConfig says what feeds carry.
@@ -169,15 +177,7 @@ func (c *Config) check() []*news.FieldError {
 	within("feeds.items", c.Feeds.Items, 1, 500)
 	within("feeds.cache_mb", c.Feeds.CacheMB, 1, 100_000)
 	within("mail.capture_max", c.Mail.CaptureMax, 1, 1_000_000)
-	for i, r := range c.Mail.Relays {
-		key := relayKey(i)
-		if r.Host == "" {
-			fault(key+".host", r.Host, "a host name such as smtp.example.org")
-		}
-		oneOf(key+".tls", r.TLS, "starttls", "tls", "none")
-		within(key+".port", r.Port, 0, 65535)
-		within(key+".connections", r.Connections, 1, 1000)
-	}
+	faults = append(faults, c.Mail.checkSections()...)
 	for _, p := range c.Web.TrustedProxies {
 		if _, err := parseNetwork(p); err != nil {
 			fault("web.trusted_proxies", p, "a network or address such as 10.0.0.0/8")
@@ -187,6 +187,35 @@ func (c *Config) check() []*news.FieldError {
 		if _, err := parseNetwork(p); err != nil {
 			fault("fetch.allow", p, "a network or address such as 10.1.2.0/24")
 		}
+	}
+	return faults
+}
+
+// checkSections reports the faults of the relays and keys.
+func (c *MailConfig) checkSections() []*news.FieldError {
+	var faults []*news.FieldError
+	want := func(ok bool, key, value, want string) {
+		if !ok {
+			faults = append(faults, &news.FieldError{Field: key, Value: value, Want: want})
+		}
+	}
+	within := func(key string, v, lo, hi int) {
+		if v < lo || v > hi {
+			faults = append(faults, numberFault(key, v, lo, hi))
+		}
+	}
+	for i, r := range c.Relays {
+		key := numbered("mail.relay", i)
+		want(r.Host != "", key+".host", r.Host, "a host name such as smtp.example.org")
+		want(slices.Contains([]string{"starttls", "tls", "none"}, r.TLS), key+".tls", r.TLS, "one of starttls, tls, none")
+		within(key+".port", r.Port, 0, 65535)
+		within(key+".connections", r.Connections, 1, 1000)
+	}
+	for i, k := range c.DKIM {
+		key := numbered("mail.dkim", i)
+		want(k.Domain != "", key+".domain", k.Domain, "the domain that signs, such as example.org")
+		want(k.Selector != "", key+".selector", k.Selector, "the name under which the key is published, such as news2026")
+		want(k.KeyFile != "", key+".key_file", k.KeyFile, "the file of the private key")
 	}
 	return faults
 }

@@ -127,9 +127,11 @@ func (r *configReader) parse(data []byte) {
 			table = keyOf(e.Key())
 		case unstable.ArrayTable:
 			table = keyOf(e.Key())
-			if table == "mail.relay" {
-				r.cfg.Mail.Relays = append(r.cfg.Mail.Relays, defaultRelay())
-				table = relayKey(len(r.cfg.Mail.Relays) - 1)
+			for _, s := range r.cfg.sections() {
+				if s.key == table {
+					s.grow(s.count + 1)
+					table = numbered(s.key, s.count)
+				}
 			}
 		case unstable.KeyValue:
 			r.value(&p, join(table, keyOf(e.Key())), e)
@@ -180,37 +182,59 @@ func join(table, key string) string {
 	return table + "." + key
 }
 
-func relayKey(i int) string { return fmt.Sprintf("mail.relay.%d", i+1) }
+// numbered is the key of one of several sections of a kind, counted from 1.
+func numbered(section string, i int) string { return fmt.Sprintf("%s.%d", section, i+1) }
+
+// section is a table that may stand several times, such as [[mail.relay]].
+type section struct {
+	key   string
+	count int
+	blank reflect.Value             // what holds where the file is silent
+	at    func(i int) reflect.Value // one of them, to be set
+	grow  func(count int)           // adds blank ones
+}
+
+// sections are all tables that may stand several times.
+func (c *Config) sections() []section {
+	return []section{sectionOf("mail.relay", &c.Mail.Relays, defaultRelay()), sectionOf("mail.dkim", &c.Mail.DKIM, DKIMConfig{})}
+}
+
+func sectionOf[T any](key string, list *[]T, blank T) section {
+	return section{
+		key: key, count: len(*list), blank: reflect.ValueOf(&blank).Elem(),
+		at: func(i int) reflect.Value { return reflect.ValueOf(&(*list)[i]).Elem() },
+		grow: func(count int) {
+			for len(*list) < count {
+				*list = append(*list, blank)
+			}
+		},
+	}
+}
 
 func (r *configReader) fault(where string, err error) {
 	r.faults = append(r.faults, ConfigFault{Where: where, Err: err})
 }
 
-// maxRelays bounds [[mail.relay]] sections.
-const maxRelays = 32
+// maxSections bounds how many sections of a kind the environment can make.
+const maxSections = 32
 
-// environment sets keys from GAZETTED_<SECTION>_<KEY>; relays are numbered:
-// GAZETTED_MAIL_RELAY_1_HOST. An empty variable sets nothing, because service
-// managers pass on variables that nobody has filled in.
+// environment sets keys from GAZETTED_<SECTION>_<KEY>; sections that may stand
+// several times are numbered: GAZETTED_MAIL_RELAY_1_HOST. An empty variable sets
+// nothing, because service managers pass on variables that nobody has filled in.
 func (r *configReader) environment(lookup func(string) (string, bool)) {
 	for _, k := range configKeys(*r.cfg) {
-		if strings.HasPrefix(k.key, "mail.relay.") {
-			continue
-		}
 		if v, ok := lookup(envName(k.key)); ok && v != "" {
 			r.fromEnv(k.key, v, k.field.Kind() == reflect.Slice)
 		}
 	}
-	for i := range maxRelays {
-		for _, k := range structKeys(reflect.ValueOf(defaultRelay()), relayKey(i)) {
-			v, ok := lookup(envName(k.key))
-			if !ok || v == "" {
-				continue
+	for _, s := range r.cfg.sections() {
+		for i := range maxSections {
+			for _, k := range structKeys(s.blank, numbered(s.key, i)) {
+				if v, ok := lookup(envName(k.key)); ok && v != "" {
+					s.grow(i + 1)
+					r.fromEnv(k.key, v, false)
+				}
 			}
-			for len(r.cfg.Mail.Relays) <= i {
-				r.cfg.Mail.Relays = append(r.cfg.Mail.Relays, defaultRelay())
-			}
-			r.fromEnv(k.key, v, false)
 		}
 	}
 }
@@ -231,8 +255,10 @@ func envName(key string) string {
 // set puts a value into the field of key.
 func (r *configReader) set(where, key, text string, items []string) {
 	keys := structKeys(reflect.ValueOf(r.cfg).Elem(), "")
-	for i := range r.cfg.Mail.Relays {
-		keys = append(keys, structKeys(reflect.ValueOf(&r.cfg.Mail.Relays[i]).Elem(), relayKey(i))...)
+	for _, s := range r.cfg.sections() {
+		for i := range s.count {
+			keys = append(keys, structKeys(s.at(i), numbered(s.key, i))...)
+		}
 	}
 	i := slices.IndexFunc(keys, func(k configKey) bool { return k.key == key })
 	if i < 0 {

@@ -35,6 +35,9 @@ func TestConfigWrittenIsConfigRead(t *testing.T) {
 			want.Site.Title = `The "Gazette" \ of ☃`
 			want.Web.TrustedProxies = []string{"10.0.0.0/8", "::1"}
 			want.Mail.Relays = relays
+			if relays != nil {
+				want.Mail.DKIM = []daemon.DKIMConfig{{Domain: "example.org", Selector: "a", KeyFile: "a.pem"}, {Domain: "example.org", Selector: "b", KeyFile: "b.pem"}}
+			}
 			var b bytes.Buffer
 			if err := daemon.WriteConfig(&b, want); err != nil {
 				t.Fatal(err)
@@ -63,6 +66,9 @@ capture_max = "many"
 [[mail.relay]]
 host = "smtp.example.org"
 tls = "maybe"
+[[mail.dkim]]
+domain = "example.org"
+key_file = "key.pem"
 `, map[string]string{"GAZETTED_FEEDS_ITEMS": "0", "GAZETTED_WEB_TRUSTED_PROXIES": "10.0.0.0/8,nonsense"})
 	var all *daemon.ConfigError
 	if !errors.As(err, &all) {
@@ -71,13 +77,13 @@ tls = "maybe"
 	for _, want := range []string{
 		"gazetted.toml:1: database", `gazetted.toml:2: unknown key "lisen"; did you mean "listen"?`, "gazetted.toml:4: site.title",
 		`gazetted.toml:6: mail.transport "pigeon": want one of capture, smtp`, `gazetted.toml:7: mail.capture_max "many": want a whole number`,
-		`gazetted.toml:10: mail.relay.1.tls "maybe"`, `GAZETTED_FEEDS_ITEMS: feeds.items "0"`, `GAZETTED_WEB_TRUSTED_PROXIES: web.trusted_proxies "nonsense"`,
+		`gazetted.toml:10: mail.relay.1.tls "maybe"`, `mail.dkim.1.selector "": want the name`, `GAZETTED_FEEDS_ITEMS: feeds.items "0"`, `GAZETTED_WEB_TRUSTED_PROXIES: web.trusted_proxies "nonsense"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("missing %q in\n%v", want, err)
 		}
 	}
-	if len(all.Faults) != 8 {
+	if len(all.Faults) != 9 {
 		t.Errorf("%d faults:\n%v", len(all.Faults), err)
 	}
 }
@@ -94,13 +100,15 @@ func TestConfigFromEnvironmentAlone(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{
 		"GAZETTED_DATABASE": "postgres://u@h/n", "GAZETTED_SITE_TITLE": "T", "GAZETTED_MAIL_TRANSPORT": "smtp",
+		"GAZETTED_MAIL_DKIM_1_DOMAIN": "example.org", "GAZETTED_MAIL_DKIM_1_SELECTOR": "a", "GAZETTED_MAIL_DKIM_1_KEY_FILE": "/run/key",
 		"GAZETTED_MAIL_RELAY_1_HOST": "smtp.example.org", "GAZETTED_MAIL_RELAY_2_HOST": "b.example.org", "GAZETTED_MAIL_RELAY_2_TLS": "tls",
 	}
 	cfg, err := daemon.LoadConfig("", func(k string) (string, bool) { v, ok := env[k]; return v, ok })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Database != "postgres://u@h/n" || cfg.Site.Title != "T" || len(cfg.Mail.Relays) != 2 || cfg.Mail.Relays[0].TLS != "starttls" || cfg.Mail.Relays[1].TLS != "tls" {
+	if cfg.Database != "postgres://u@h/n" || cfg.Site.Title != "T" || len(cfg.Mail.Relays) != 2 || cfg.Mail.Relays[0].TLS != "starttls" || cfg.Mail.Relays[1].TLS != "tls" ||
+		len(cfg.Mail.DKIM) != 1 || cfg.Mail.DKIM[0] != (daemon.DKIMConfig{Domain: "example.org", Selector: "a", KeyFile: "/run/key"}) {
 		t.Errorf("%+v", cfg)
 	}
 }

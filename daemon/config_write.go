@@ -26,35 +26,37 @@ func WriteConfig(w io.Writer, cfg Config) error {
 		switch {
 		case k.section && k.field.Kind() == reflect.Struct:
 			fmt.Fprintf(&b, "\n# %s\n[%s]\n", k.doc, k.key)
-		case k.section: // relays close their section
+		case k.section: // below
 		case strings.Contains(k.key, "."):
 			_, name, _ := strings.Cut(k.key, ".")
 			writeKey(&b, k, name)
 		}
-		if k.key == "mail.relay" {
-			writeRelays(&b, k, cfg.Mail.Relays)
+		for _, s := range cfg.sections() {
+			if s.key == k.key {
+				writeSections(&b, k, s)
+			}
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func writeRelays(b *strings.Builder, section configKey, relays []RelayConfig) {
-	fmt.Fprintf(b, "\n# %s\n", section.doc)
-	if len(relays) == 0 {
-		b.WriteString("#[[mail.relay]]\n")
-		for _, k := range structKeys(reflect.ValueOf(&RelayConfig{TLS: "starttls", Connections: 4}).Elem(), "") {
+// writeSections writes the tables of a kind, or one that is commented out.
+func writeSections(b *strings.Builder, k configKey, s section) {
+	fmt.Fprintf(b, "\n# %s\n", k.doc)
+	if s.count == 0 {
+		fmt.Fprintf(b, "#[[%s]]\n", s.key)
+		for _, k := range structKeys(s.blank, "") {
 			value := quote(k.field)
 			if k.example != "" {
 				value = strconv.Quote(k.example)
 			}
 			fmt.Fprintf(b, "#%s = %s  # %s\n", k.key, value, k.doc)
 		}
-		return
 	}
-	for i := range relays {
-		b.WriteString("[[mail.relay]]\n")
-		for _, k := range structKeys(reflect.ValueOf(&relays[i]).Elem(), "") {
+	for i := range s.count {
+		fmt.Fprintf(b, "[[%s]]\n", s.key)
+		for _, k := range structKeys(s.at(i), "") {
 			writeKey(b, k, k.key)
 		}
 	}
@@ -108,9 +110,10 @@ func ConfigReference(w io.Writer) error {
 	for _, k := range configKeys(cfg) {
 		row(k, k.key, envName(k.key))
 	}
-	relay := defaultRelay()
-	for _, k := range structKeys(reflect.ValueOf(&relay).Elem(), "") {
-		row(k, "mail.relay[]."+k.key, envName("mail.relay.1."+k.key))
+	for _, s := range cfg.sections() {
+		for _, k := range structKeys(s.blank, "") {
+			row(k, s.key+"[]."+k.key, envName(numbered(s.key, 0)+"."+k.key))
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -58,6 +58,7 @@ type Daemon struct {
 	wakes     *wakes
 	templates *templates.Set
 	capture   *mail.Capture // nil unless mail is captured
+	dkim      *mail.DKIM    // nil: mail is not signed here
 	web       *web.Server
 	unlock    func() error
 }

@@ -15,6 +15,7 @@ import (
 // differ. It is immutable and safe for concurrent use.
 type Compiled struct {
 	pieces   []piece
+	from     news.Address
 	size     int // of the literals
 	maxBytes int
 }
@@ -62,6 +63,9 @@ func Compile(s Spec) (*Compiled, error) {
 		return nil, fmt.Errorf("compile variant %d: %w", s.Variant.ID, err)
 	}
 	c := &Compiled{maxBytes: s.MaxBytes}
+	if _, c.from, err = news.ParseSender("from", s.From); err != nil {
+		return nil, fmt.Errorf("compile variant %d: %w", s.Variant.ID, err)
+	}
 	if c.pieces, err = cut(raw.Bytes(), nonce); err != nil {
 		return nil, fmt.Errorf("compile variant %d: %w", s.Variant.ID, err)
 	}

@@ -43,6 +43,10 @@ type Options struct {
 	FeedbackSender string
 	// ReturnPath makes the envelope sender; nil: the address of From.
 	ReturnPath func(news.Delivery) string
+	// Unsubscribe makes the address to unsubscribe by; nil: by HTTPS only.
+	Unsubscribe func(news.Delivery) string
+	// DKIM signs every message; nil: the relay does, or nobody.
+	DKIM *DKIM
 
 	Now    func() time.Time // nil: time.Now
 	Rand   func() float64   // 0 to 1, for jitter; nil: math/rand

@@ -14,9 +14,9 @@ func (c *Courier) Preview(list news.List, v news.Variant, address string, date t
 		return nil, err
 	}
 	d := news.Delivery{Kind: v.Kind}
-	return compiled.Bytes(Recipient{
+	return c.signed(compiled, Recipient{
 		Address: address, MessageID: c.messageID(&d), Date: date,
 		Unsubscribe: c.o.Links.Unsubscribe(0), Preferences: c.o.Links.Preferences(0), WebView: c.o.Links.WebView(0),
-		Confirm: c.o.Links.Confirm(0, date.Add(ConfirmExpires)),
-	})
+		Confirm: c.o.Links.Confirm(0, date.Add(ConfirmExpires)), MailtoUnsubscribe: c.mailtoUnsubscribe(&d),
+	}, nil)
 }
