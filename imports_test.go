@@ -49,6 +49,7 @@ func allowedImports() map[string][]string {
 		// For tests alone: no list above holds them.
 		"internal/dbtest":   {"internal/news", "internal/store"},
 		"internal/smtptest": {},
+		"internal/wptest":   {},
 		"internal/testenv":  {},
 	}
 }

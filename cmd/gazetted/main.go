@@ -23,6 +23,7 @@ import (
 
 	"gazetted/daemon"
 	"gazetted/internal/news"
+	"gazetted/internal/source"
 	"gazetted/internal/store"
 )
 
@@ -140,7 +141,13 @@ func usageEverywhere(c *cobra.Command) {
 func hint(err error) string {
 	var usage *usageError
 	var config *daemon.ConfigError
+	var blocked *source.BlockedError
+	var held *source.HeldError
 	switch {
+	case errors.As(err, &blocked):
+		return "if the address is yours, add it to fetch.allow in gazetted.toml"
+	case errors.As(err, &held):
+		return "look at the source; if its articles really are gone, `gazetted source poll NAME --accept-drop` takes them out"
 	case errors.As(err, &usage):
 		return fmt.Sprintf("see `%s --help`", usage.command)
 	case errors.Is(err, errNoConfig):

@@ -26,6 +26,7 @@ import (
 
 	"gazetted/internal/dbtest"
 	"gazetted/internal/smtptest"
+	"gazetted/internal/wptest"
 )
 
 func TestMain(m *testing.M) {
@@ -47,6 +48,7 @@ func TestMain(m *testing.M) {
 //	find REGEXP VAR                   put the first group of the last answer's match into a variable
 //	readkey FILE VAR                  put the first line of a file into a variable
 //	relay                             start an SMTP server; $RELAY_PORT
+//	wordpress start|publish ID [FIELD=VALUE…]|trash ID|break|mend   a WordPress site; $WORDPRESS is its URL
 //	mails N                           wait until the SMTP server has N mails, write them to $WORK/mail.1 …
 //	parsefeed N                       the last answer is a feed of N items, as gofeed reads it
 func TestScript(t *testing.T) {
@@ -66,6 +68,7 @@ func TestScript(t *testing.T) {
 						return err
 					}
 					e.Values[relayValue{}] = new(*smtptest.Server)
+					e.Values[siteValue{}] = new(*wptest.Site)
 					e.Setenv("DATABASE", dsn(t, e.WorkDir))
 					e.Setenv("GAZETTED_DATABASE", e.Getenv("DATABASE"))
 					e.Setenv("GAZETTED_LISTEN", addr)
@@ -76,7 +79,7 @@ func TestScript(t *testing.T) {
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"waitfor": waitCommand, "fetch": fetchCommand, "header": headerCommand, "find": findCommand,
-					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "mails": mailsCommand, "parsefeed": parseFeedCommand,
+					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "wordpress": wordpressCommand(t), "mails": mailsCommand, "parsefeed": parseFeedCommand,
 				},
 			})
 		})
@@ -210,6 +213,55 @@ func relayCommand(t *testing.T) func(*testscript.TestScript, bool, []string) {
 		_, port, err := net.SplitHostPort(s.Addr())
 		ts.Check(err)
 		ts.Setenv("RELAY_PORT", port)
+	}
+}
+
+// siteValue is the key of a scenario's WordPress site.
+type siteValue struct{}
+
+// wordpressCommand runs a WordPress site: publish sets fields of a post (title,
+// categories and tags by id), break makes REST answer as a security plugin does.
+func wordpressCommand(t *testing.T) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		holder := ts.Value(siteValue{}).(**wptest.Site)
+		id := func() int64 {
+			n, err := strconv.ParseInt(args[1], 10, 64)
+			ts.Check(err)
+			return n
+		}
+		switch args[0] {
+		case "start":
+			*holder = wptest.Start(t)
+			ts.Setenv("WORDPRESS", (*holder).URL)
+		case "publish":
+			set := map[string]any{}
+			for _, a := range args[2:] {
+				name, value, _ := strings.Cut(a, "=")
+				switch name {
+				case "title":
+					set[name] = map[string]any{"rendered": value}
+				case "categories", "tags":
+					ids := []int64{}
+					ts.Check(json.Unmarshal([]byte("["+value+"]"), &ids))
+					set[name] = ids
+				default:
+					set[name] = value
+				}
+			}
+			(*holder).Publish(id(), set)
+		case "trash":
+			(*holder).Remove(id(), "trash")
+		case "break":
+			(*holder).AnswerWith(func(w http.ResponseWriter, _ *http.Request) bool {
+				w.WriteHeader(http.StatusForbidden)
+				_, err := io.WriteString(w, "<html>blocked</html>")
+				return err == nil
+			})
+		case "mend":
+			(*holder).AnswerWith(nil)
+		default:
+			ts.Fatalf("usage: wordpress start|publish|trash|break|mend")
+		}
 	}
 }
 

@@ -166,16 +166,23 @@ func (a *app) sourceShow() *cobra.Command {
 }
 
 func (a *app) sourcePoll() *cobra.Command {
-	return &cobra.Command{
-		Use: "poll NAME", Short: "Look at a source now", Args: cobra.ExactArgs(1),
+	accept := false
+	c := &cobra.Command{
+		Use: "poll NAME [--accept-drop]", Short: "Look at a source now", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withDaemon(c.Context(), func(d *daemon.Daemon) error { return a.poll(c.Context(), d, args[0]) })
+			return a.withDaemon(c.Context(), func(d *daemon.Daemon) error { return a.poll(c.Context(), d, args[0], accept) })
 		},
 	}
+	c.Flags().BoolVar(&accept, "accept-drop", false, "believe the source even if most of its articles have gone")
+	return c
 }
 
-func (a *app) poll(ctx context.Context, d *daemon.Daemon, name string) error {
-	report, err := d.Watcher.Look(ctx, name)
+func (a *app) poll(ctx context.Context, d *daemon.Daemon, name string, accept bool) error {
+	look := d.Watcher.Look
+	if accept {
+		look = d.Watcher.AcceptDrop
+	}
+	report, err := look(ctx, name)
 	counts, notes := report.Counts, report.Notes
 	for _, n := range notes {
 		a.say("%s", oneLine(n))

@@ -222,7 +222,7 @@ func TestWatcherFolderHints(t *testing.T) {
 
 func TestWatcherObeysRetryAfter(t *testing.T) {
 	f, m, w := wpSite(t, 1)
-	f.answerWith(func(rw http.ResponseWriter, _ *http.Request) bool {
+	f.AnswerWith(func(rw http.ResponseWriter, _ *http.Request) bool {
 		rw.Header().Set("Retry-After", "7200")
 		rw.WriteHeader(http.StatusTooManyRequests)
 		return true

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,14 +12,15 @@ import (
 	"time"
 
 	"gazetted/internal/news"
+	"gazetted/internal/wptest"
 )
 
 // wpSite is a fake site with n posts, its store and its watcher.
-func wpSite(t *testing.T, n int) (*fakeWP, *memStore, *Watcher) {
+func wpSite(t *testing.T, n int) (*wptest.Site, *memStore, *Watcher) {
 	t.Helper()
-	f := newFakeWP(t)
+	f := wptest.Start(t)
 	for id := range int64(n) {
-		f.publish(id+1, nil)
+		f.Publish(id+1, nil)
 	}
 	m := newMemStore(news.Source{Name: "site", Kind: news.SourceWordPress, Location: f.URL, Settings: news.SourceSettings{Settle: news.Duration(30 * time.Second)}})
 	return f, m, newTestWatcher(t, m)
@@ -41,8 +43,8 @@ func TestWordPressFirstRun(t *testing.T) {
 	if m.sources["site"].ActivatedAt.IsZero() {
 		t.Error("not activated after the whole backfill")
 	}
-	if f.asked("/users") != 1 || f.asked("/media") != 3 {
-		t.Errorf("%d requests for users and %d for media, want one for the only author and one per page of posts", f.asked("/users"), f.asked("/media"))
+	if f.Asked("/users") != 1 || f.Asked("/media") != 3 {
+		t.Errorf("%d requests for users and %d for media, want one for the only author and one per page of posts", f.Asked("/users"), f.Asked("/media"))
 	}
 	got := m.found["42"]
 	if got.Title != "Post 42 & more" || got.URL != f.URL+"/post-42/" || got.GUID != f.URL+"/?p=42" || got.CommentsURL != f.URL+"/post-42/#comments" {
@@ -69,11 +71,11 @@ func TestWordPressFirstRun(t *testing.T) {
 	if !strings.HasPrefix(got.Summary, "Body of post 42 with a link, long enough") {
 		t.Errorf("summary %q", got.Summary)
 	}
-	f.forget()
+	f.Forget()
 	if got := mustLook(t, w, "site").Counts; got != (news.StoreCounts{}) {
 		t.Errorf("second look %+v, want nothing", got)
 	}
-	if f.asked("title") != 0 {
+	if f.Asked("title") != 0 {
 		t.Error("the second look fetched posts in full")
 	}
 }
@@ -81,7 +83,7 @@ func TestWordPressFirstRun(t *testing.T) {
 func TestWordPressFirstRunGoesOnAfterAFailure(t *testing.T) {
 	f, m, w := wpSite(t, 250)
 	full := 0
-	f.answerWith(func(rw http.ResponseWriter, r *http.Request) bool {
+	f.AnswerWith(func(rw http.ResponseWriter, r *http.Request) bool {
 		if strings.Contains(r.URL.RawQuery, "content") {
 			if full++; full == 2 {
 				rw.WriteHeader(http.StatusBadGateway)
@@ -107,7 +109,7 @@ func TestWordPressFirstRunGoesOnAfterAFailure(t *testing.T) {
 func TestWordPressFirstRunPausesWhenItsTimeIsUp(t *testing.T) {
 	f, m, _ := wpSite(t, 250)
 	now := testNow()
-	f.answerWith(func(_ http.ResponseWriter, r *http.Request) bool {
+	f.AnswerWith(func(_ http.ResponseWriter, r *http.Request) bool {
 		if strings.Contains(r.URL.RawQuery, "content") {
 			now = now.Add(lookBudget)
 		}
@@ -139,7 +141,7 @@ func TestWordPressChanges(t *testing.T) {
 			f, m, w := wpSite(t, 5)
 			mustLook(t, w, "site")
 			before := m.found["3"]
-			f.publish(3, tt.set)
+			f.Publish(3, tt.set)
 			if got := mustLook(t, w, "site").Counts; got != (news.StoreCounts{Changed: 1}) {
 				t.Errorf("counts %+v, want one change", got)
 			}
@@ -153,7 +155,7 @@ func TestWordPressChanges(t *testing.T) {
 func TestWordPressNew(t *testing.T) {
 	f, m, w := wpSite(t, 5)
 	mustLook(t, w, "site")
-	f.publish(6, map[string]any{"date_gmt": "2019-01-01T00:00:00", "modified_gmt": "2019-01-01T00:00:00", "categories": []int64{1}, "tags": nil})
+	f.Publish(6, map[string]any{"date_gmt": "2019-01-01T00:00:00", "modified_gmt": "2019-01-01T00:00:00", "categories": []int64{1}, "tags": nil})
 	if got := mustLook(t, w, "site").Counts; got.New != 1 {
 		t.Fatalf("a back-dated post: counts %+v", got)
 	}
@@ -162,7 +164,7 @@ func TestWordPressNew(t *testing.T) {
 		t.Errorf("next look after %v, want two thirds of the settle delay", wait)
 	}
 	// Its categories come a moment after it, without a new modified date.
-	f.publish(6, map[string]any{"categories": []int64{2}})
+	f.Publish(6, map[string]any{"categories": []int64{2}})
 	if got := mustLook(t, w, "site").Counts; got.Changed != 1 || !slices.Equal(termNames(m.found["6"], news.KindCategory), []string{"R&D"}) {
 		t.Errorf("counts %+v, categories %v", got, termNames(m.found["6"], news.KindCategory))
 	}
@@ -171,15 +173,15 @@ func TestWordPressNew(t *testing.T) {
 func TestWordPressRemoval(t *testing.T) {
 	f, m, w := wpSite(t, 10)
 	mustLook(t, w, "site")
-	f.remove(2, "trash")
-	f.remove(5, "deleted")
+	f.Remove(2, "trash")
+	f.Remove(5, "deleted")
 	if got := mustLook(t, w, "site").Counts; got.Withdrawn != 2 {
 		t.Fatalf("counts %+v, want 2 withdrawn", got)
 	}
 	if live := m.live(); slices.Contains(live, "2") || slices.Contains(live, "5") || len(live) != 8 {
 		t.Errorf("live %v", live)
 	}
-	f.publish(2, nil) // out of the trash and published again, unchanged
+	f.Publish(2, nil) // out of the trash and published again, unchanged
 	if got := mustLook(t, w, "site").Counts; got.Changed != 1 || !slices.Contains(m.live(), "2") {
 		t.Errorf("counts %+v after republishing", got)
 	}
@@ -208,13 +210,13 @@ func TestWordPressOddAnswersRemoveNothing(t *testing.T) {
 		{"403 page", func(w http.ResponseWriter, r *http.Request) bool { return isList(r) && page(w, 403) }},
 		{"login required", func(w http.ResponseWriter, r *http.Request) bool {
 			if isList(r) {
-				writeJSON(w, 401, restFault("rest_login_required", 401))
+				wptest.WriteJSON(w, 401, wptest.Fault("rest_login_required", 401))
 			}
 			return isList(r)
 		}},
 		{"401 on the list", func(w http.ResponseWriter, r *http.Request) bool {
 			if isList(r) {
-				writeJSON(w, 401, restFault("rest_forbidden", 401))
+				wptest.WriteJSON(w, 401, wptest.Fault("rest_forbidden", 401))
 			}
 			return isList(r)
 		}},
@@ -236,13 +238,13 @@ func TestWordPressOddAnswersRemoveNothing(t *testing.T) {
 		{"403 page for one post", func(w http.ResponseWriter, r *http.Request) bool { return isOne(r) && page(w, 403) }},
 		{"login required for one post", func(w http.ResponseWriter, r *http.Request) bool {
 			if isOne(r) {
-				writeJSON(w, 401, restFault("rest_login_required", 401))
+				wptest.WriteJSON(w, 401, wptest.Fault("rest_login_required", 401))
 			}
 			return isOne(r)
 		}},
 		{"no such route", func(w http.ResponseWriter, r *http.Request) bool {
 			if isOne(r) {
-				writeJSON(w, 404, restFault("rest_no_route", 404))
+				wptest.WriteJSON(w, 404, wptest.Fault("rest_no_route", 404))
 			}
 			return isOne(r)
 		}},
@@ -252,8 +254,8 @@ func TestWordPressOddAnswersRemoveNothing(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f, m, w := wpSite(t, 10)
 			mustLook(t, w, "site")
-			f.remove(4, "trash")
-			f.answerWith(tt.answer)
+			f.Remove(4, "trash")
+			f.AnswerWith(tt.answer)
 			_, err := w.Look(context.Background(), "site")
 			if err == nil {
 				t.Fatal("the look succeeded")
@@ -267,7 +269,7 @@ func TestWordPressOddAnswersRemoveNothing(t *testing.T) {
 			if l := m.sources["site"].Look; l.Failures != 1 || l.Err == "" {
 				t.Errorf("look %+v", l)
 			}
-			f.answerWith(nil)
+			f.AnswerWith(nil)
 			if got := mustLook(t, w, "site").Counts; got.Withdrawn != 1 || m.sources["site"].Look.Failures != 0 {
 				t.Errorf("after recovery: %+v", got)
 			}
@@ -279,7 +281,7 @@ func TestWordPressListCutShort(t *testing.T) {
 	// A page of the list goes missing, but the posts are there: nothing happens.
 	f, m, w := wpSite(t, 205)
 	mustLook(t, w, "site")
-	f.answerWith(func(rw http.ResponseWriter, r *http.Request) bool {
+	f.AnswerWith(func(rw http.ResponseWriter, r *http.Request) bool {
 		if strings.Contains(r.URL.RawQuery, "page=3&") {
 			fmt.Fprint(rw, "[]")
 			return true
@@ -295,9 +297,9 @@ func TestWordPressDropIsHeld(t *testing.T) {
 	f, m, w := wpSite(t, 40)
 	mustLook(t, w, "site")
 	for id := range int64(20) {
-		f.remove(id+1, "trash")
+		f.Remove(id+1, "trash")
 	}
-	f.publish(41, nil)
+	f.Publish(41, nil)
 	_, err := w.Look(context.Background(), "site")
 	var held *HeldError
 	if !errors.As(err, &held) || held.Gone != 20 || held.Known != 40 {
@@ -319,7 +321,7 @@ func TestWordPressDropOfALargeSite(t *testing.T) {
 	f, m, w := wpSite(t, wpSweepAlways+50)
 	mustLook(t, w, "site")
 	for id := range int64(400) {
-		f.remove(id+1, "trash")
+		f.Remove(id+1, "trash")
 	}
 	for i := range 2 {
 		var held *HeldError
@@ -342,15 +344,15 @@ func TestWordPressDropOfALargeSite(t *testing.T) {
 
 func TestWordPressOddPosts(t *testing.T) {
 	f, m, w := wpSite(t, 0)
-	f.publish(1, map[string]any{"title": map[string]any{"rendered": ""}, "content": map[string]any{"rendered": "<p>No title was given to this one by the editor, who was in a hurry.</p>"}})
-	f.publish(2, map[string]any{"title": map[string]any{"rendered": "Briefing"}, "content": map[string]any{"rendered": "<form>secret</form>", "protected": true}, "excerpt": map[string]any{"rendered": "secret", "protected": true}})
-	f.publish(3, map[string]any{"title": "A plugin's title", "categories": nil, "tags": map[string]any{}, "author": nil, "featured_media": false})
-	f.publish(4, map[string]any{"date_gmt": "0000-00-00T00:00:00", "date": "2026-01-02T03:00:00"})
-	f.publish(5, map[string]any{"excerpt": map[string]any{"rendered": "<p>What the editor wrote.</p>"}})
-	f.publish(6, map[string]any{"link": "javascript:alert(1)"})
-	f.publish(7, map[string]any{"featured_media": 0, "content": map[string]any{"rendered": `<p>Text</p><img src="/in.png" alt="In">`}})
-	f.publish(8, map[string]any{"featured_media": 0, "yoast_head_json": map[string]any{"og_image": []any{map[string]any{"url": "https://cdn.example.org/og.jpg", "width": 1200, "height": 630}}}})
-	f.publish(9, map[string]any{"link": 5})
+	f.Publish(1, map[string]any{"title": map[string]any{"rendered": ""}, "content": map[string]any{"rendered": "<p>No title was given to this one by the editor, who was in a hurry.</p>"}})
+	f.Publish(2, map[string]any{"title": map[string]any{"rendered": "Briefing"}, "content": map[string]any{"rendered": "<form>secret</form>", "protected": true}, "excerpt": map[string]any{"rendered": "secret", "protected": true}})
+	f.Publish(3, map[string]any{"title": "A plugin's title", "categories": nil, "tags": map[string]any{}, "author": nil, "featured_media": false})
+	f.Publish(4, map[string]any{"date_gmt": "0000-00-00T00:00:00", "date": "2026-01-02T03:00:00"})
+	f.Publish(5, map[string]any{"excerpt": map[string]any{"rendered": "<p>What the editor wrote.</p>"}})
+	f.Publish(6, map[string]any{"link": "javascript:alert(1)"})
+	f.Publish(7, map[string]any{"featured_media": 0, "content": map[string]any{"rendered": `<p>Text</p><img src="/in.png" alt="In">`}})
+	f.Publish(8, map[string]any{"featured_media": 0, "yoast_head_json": map[string]any{"og_image": []any{map[string]any{"url": "https://cdn.example.org/og.jpg", "width": 1200, "height": 630}}}})
+	f.Publish(9, map[string]any{"link": 5})
 	r := mustLook(t, w, "site")
 	if got := m.found["1"].Title; got != "No title was given to this one by the editor…" {
 		t.Errorf("empty title became %q", got)
@@ -380,9 +382,9 @@ func TestWordPressOddPosts(t *testing.T) {
 
 func TestWordPressUsersHidden(t *testing.T) {
 	f, m, w := wpSite(t, 3)
-	f.answerWith(func(rw http.ResponseWriter, r *http.Request) bool {
+	f.AnswerWith(func(rw http.ResponseWriter, r *http.Request) bool {
 		if strings.HasSuffix(r.URL.Path, "/users") {
-			writeJSON(rw, 401, restFault("rest_user_cannot_view", 401))
+			wptest.WriteJSON(rw, 401, wptest.Fault("rest_user_cannot_view", 401))
 			return true
 		}
 		return false
@@ -398,9 +400,9 @@ func TestWordPressTermRename(t *testing.T) {
 	now := testNow()
 	w := New(Options{Store: m, Client: testClient(t), Now: func() time.Time { return now }})
 	mustLook(t, w, "site")
-	f.mu.Lock()
-	f.categories[1]["name"], f.categories[1]["slug"] = "The World", "the-world"
-	f.mu.Unlock()
+	f.Mu.Lock()
+	f.Categories[1]["name"], f.Categories[1]["slug"] = "The World", "the-world"
+	f.Mu.Unlock()
 	now = now.Add(wpTermsEvery)
 	if got := mustLook(t, w, "site").Counts; got != (news.StoreCounts{}) {
 		t.Errorf("a rename changed articles: %+v", got)
@@ -415,21 +417,21 @@ func TestWordPressLargeSite(t *testing.T) {
 	now := testNow()
 	w := New(Options{Store: m, Client: testClient(t), Now: func() time.Time { return now }})
 	mustLook(t, w, "site")
-	f.forget()
+	f.Forget()
 	mustLook(t, w, "site")
-	if n := f.asked("/posts"); n != 2 {
+	if n := f.Asked("/posts"); n != 2 {
 		t.Errorf("%d requests for posts between sweeps, want 2", n)
 	}
-	f.publish(5000, map[string]any{"date_gmt": "2010-01-01T00:00:00", "date": "2010-01-01T00:00:00", "modified": "2010-01-01T00:00:00", "modified_gmt": "2010-01-01T00:00:00"})
+	f.Publish(5000, map[string]any{"date_gmt": "2010-01-01T00:00:00", "date": "2010-01-01T00:00:00", "modified": "2010-01-01T00:00:00", "modified_gmt": "2010-01-01T00:00:00"})
 	if got := mustLook(t, w, "site").Counts; got.New != 1 {
 		t.Errorf("a back-dated post changes the total: %+v", got)
 	}
 	// Its terms arrive late, far from the newest by any date.
-	f.publish(5000, map[string]any{"categories": []int64{2}})
+	f.Publish(5000, map[string]any{"categories": []int64{2}})
 	if got := mustLook(t, w, "site").Counts; got.Changed != 1 {
 		t.Errorf("late terms: %+v", got)
 	}
-	f.publish(600, map[string]any{"slug": "silently-changed", "link": f.URL + "/silently-changed/"})
+	f.Publish(600, map[string]any{"slug": "silently-changed", "link": f.URL + "/silently-changed/"})
 	if got := mustLook(t, w, "site").Counts; got.Changed != 0 {
 		t.Errorf("an old post changed silently and was seen between sweeps: %+v", got)
 	}
@@ -442,7 +444,7 @@ func TestWordPressLargeSite(t *testing.T) {
 func TestWordPressLargePosts(t *testing.T) {
 	f, m, _ := wpSite(t, 0)
 	for id := range int64(8) {
-		f.publish(id+1, map[string]any{"content": map[string]any{"rendered": "<p>" + strings.Repeat("long ", 6000) + "</p>"}})
+		f.Publish(id+1, map[string]any{"content": map[string]any{"rendered": "<p>" + strings.Repeat("long ", 6000) + "</p>"}})
 	}
 	c, err := NewClient(ClientOptions{Allow: []string{"127.0.0.1"}, MaxBody: 100_000, Now: testNow})
 	if err != nil {
@@ -456,8 +458,8 @@ func TestWordPressLargePosts(t *testing.T) {
 }
 
 func TestFindAPI(t *testing.T) {
-	f := newFakeWP(t)
-	f.publish(1, nil)
+	f := wptest.Start(t)
+	f.Publish(1, nil)
 	c := testClient(t)
 	noLink := func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path == "/" && r.URL.RawQuery == "" {
@@ -490,14 +492,14 @@ func TestFindAPI(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f.answerWith(tt.answer)
+			f.AnswerWith(tt.answer)
 			got, err := findAPI(context.Background(), c, tt.location)
 			if err != nil || got != tt.want {
 				t.Errorf("got %q, %v; want %q", got, err, tt.want)
 			}
 		})
 	}
-	f.answerWith(func(w http.ResponseWriter, _ *http.Request) bool { fmt.Fprint(w, "<p>Not WordPress"); return true })
+	f.AnswerWith(func(w http.ResponseWriter, _ *http.Request) bool { fmt.Fprint(w, "<p>Not WordPress"); return true })
 	if got, err := findAPI(context.Background(), c, f.URL); err == nil {
 		t.Errorf("found %q on a site that is not WordPress", got)
 	}
@@ -506,7 +508,7 @@ func TestFindAPI(t *testing.T) {
 func TestWordPressMovedAPI(t *testing.T) {
 	f, m, w := wpSite(t, 3)
 	mustLook(t, w, "site")
-	f.answerWith(func(rw http.ResponseWriter, r *http.Request) bool {
+	f.AnswerWith(func(rw http.ResponseWriter, r *http.Request) bool {
 		if strings.HasPrefix(r.URL.Path, "/wp-json") {
 			rw.WriteHeader(404)
 			return true
@@ -543,3 +545,11 @@ func FuzzWordPressPost(f *testing.F) {
 		}
 	})
 }
+
+func decodePosts(b []byte) ([]wpPost, error) {
+	var posts []wpPost
+	err := json.Unmarshal(b, &posts)
+	return posts, err
+}
+
+func decodeMedia(b []byte, m *wpMedia) error { return json.Unmarshal(b, m) }

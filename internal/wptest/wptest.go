@@ -1,4 +1,7 @@
-package source
+// Package wptest is a WordPress site for tests, as its REST API shows it: paging
+// with X-WP-Total, a 400 past the end, 401 for what is in the trash, names and
+// titles with entities.
+package wptest
 
 import (
 	"encoding/json"
@@ -12,33 +15,35 @@ import (
 	"testing"
 )
 
-// fakeWP is a WordPress site as its REST API shows it.
-type fakeWP struct {
+// Site is a WordPress site as its REST API shows it.
+type Site struct {
 	*httptest.Server
-	mu    sync.Mutex
-	posts map[int64]map[string]any
-	// gone: what asking for one id answers, for posts that are not in the list.
-	gone       map[int64]string // "trash" or "deleted"
-	categories map[int64]map[string]any
-	tags       map[int64]map[string]any
-	users      map[int64]map[string]any
-	media      map[int64]map[string]any
+	// Mu guards the maps, which a test may change.
+	Mu    sync.Mutex
+	Posts map[int64]map[string]any
+	// Gone: what asking for one id answers, for posts that are not in the list.
+	Gone       map[int64]string // "trash" or "deleted"
+	Categories map[int64]map[string]any
+	Tags       map[int64]map[string]any
+	Users      map[int64]map[string]any
+	Media      map[int64]map[string]any
 	// intercept, if set, may answer instead.
 	intercept func(w http.ResponseWriter, r *http.Request) bool
 	requests  []string
 }
 
-func newFakeWP(t *testing.T) *fakeWP {
+// Start serves a site with some terms, an author and a picture, and no posts.
+func Start(t testing.TB) *Site {
 	t.Helper()
-	f := &fakeWP{posts: map[int64]map[string]any{}, gone: map[int64]string{}, categories: map[int64]map[string]any{},
-		tags: map[int64]map[string]any{}, users: map[int64]map[string]any{}, media: map[int64]map[string]any{}}
+	f := &Site{Posts: map[int64]map[string]any{}, Gone: map[int64]string{}, Categories: map[int64]map[string]any{},
+		Tags: map[int64]map[string]any{}, Users: map[int64]map[string]any{}, Media: map[int64]map[string]any{}}
 	f.Server = httptest.NewServer(f)
 	t.Cleanup(f.Close)
-	f.categories[1] = map[string]any{"id": 1, "name": "World", "slug": "world", "parent": 0}
-	f.categories[2] = map[string]any{"id": 2, "name": "R&amp;D", "slug": "r-d", "parent": 1}
-	f.tags[7] = map[string]any{"id": 7, "name": "C++", "slug": "c"}
-	f.users[3] = map[string]any{"id": 3, "name": "Ines O&#8217;Dell", "url": "", "link": f.URL + "/author/ines/"}
-	f.media[9] = map[string]any{
+	f.Categories[1] = map[string]any{"id": 1, "name": "World", "slug": "world", "parent": 0}
+	f.Categories[2] = map[string]any{"id": 2, "name": "R&amp;D", "slug": "r-d", "parent": 1}
+	f.Tags[7] = map[string]any{"id": 7, "name": "C++", "slug": "c"}
+	f.Users[3] = map[string]any{"id": 3, "name": "Ines O&#8217;Dell", "url": "", "link": f.URL + "/author/ines/"}
+	f.Media[9] = map[string]any{
 		"id": 9, "alt_text": "A pier &amp; boats", "mime_type": "image/jpeg", "source_url": f.URL + "/up/pier.jpg",
 		"media_details": map[string]any{"width": 2400, "height": 1600, "filesize": 900000, "sizes": map[string]any{
 			"large":  map[string]any{"width": 1024, "height": 683, "filesize": "80000", "mime_type": "image/jpeg", "source_url": f.URL + "/up/pier-1024.jpg"},
@@ -49,10 +54,10 @@ func newFakeWP(t *testing.T) *fakeWP {
 	return f
 }
 
-// publish puts a post into the list; set changes its fields.
-func (f *fakeWP) publish(id int64, set map[string]any) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// Publish puts a post into the list; set changes its fields.
+func (f *Site) Publish(id int64, set map[string]any) {
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
 	p := map[string]any{
 		"id": id, "date": "2026-01-02T03:04:05", "date_gmt": "2026-01-02T08:04:05", "modified": "2026-01-02T03:04:05", "modified_gmt": "2026-01-02T08:04:05",
 		"slug": fmt.Sprintf("post-%d", id), "status": "publish", "link": fmt.Sprintf("%s/post-%d/", f.URL, id),
@@ -63,28 +68,28 @@ func (f *fakeWP) publish(id int64, set map[string]any) {
 		"excerpt": map[string]any{"protected": false, "rendered": "<p>Body of post [&hellip;]</p>"},
 		"author":  3, "featured_media": 9, "comment_status": "open", "categories": []int64{1, 2}, "tags": []int64{7},
 	}
-	if old, ok := f.posts[id]; ok {
+	if old, ok := f.Posts[id]; ok {
 		p = old
 	}
 	for k, v := range set {
 		p[k] = v
 	}
-	f.posts[id] = p
-	delete(f.gone, id)
+	f.Posts[id] = p
+	delete(f.Gone, id)
 }
 
-// remove takes a post off the list.
-func (f *fakeWP) remove(id int64, how string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.posts, id)
-	f.gone[id] = how
+// Remove takes a post off the list.
+func (f *Site) Remove(id int64, how string) {
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
+	delete(f.Posts, id)
+	f.Gone[id] = how
 }
 
-// asked tells how many requests were for a path that contains part, since the last call.
-func (f *fakeWP) asked(part string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// Asked tells how many requests were for a path that contains part, since the last call.
+func (f *Site) Asked(part string) int {
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
 	n := 0
 	for _, r := range f.requests {
 		if strings.Contains(r, part) {
@@ -94,28 +99,31 @@ func (f *fakeWP) asked(part string) int {
 	return n
 }
 
-func (f *fakeWP) forget() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// Forget forgets the requests so far.
+func (f *Site) Forget() {
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
 	f.requests = nil
 }
 
-func (f *fakeWP) answerWith(h func(w http.ResponseWriter, r *http.Request) bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// AnswerWith lets h answer first; it returns false for what it leaves to the site.
+func (f *Site) AnswerWith(h func(w http.ResponseWriter, r *http.Request) bool) {
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
 	f.intercept = h
 }
 
-func (f *fakeWP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
+// ServeHTTP answers as WordPress does.
+func (f *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.Mu.Lock()
 	intercept := f.intercept
 	f.requests = append(f.requests, r.URL.String())
-	f.mu.Unlock()
+	f.Mu.Unlock()
 	if intercept != nil && intercept(w, r) {
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
 	route := strings.TrimPrefix(r.URL.Path, "/wp-json")
 	if rr := r.URL.Query().Get("rest_route"); rr != "" {
 		route = rr
@@ -127,7 +135,7 @@ func (f *fakeWP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	kind, one, single := strings.Cut(route, "/")
-	all := map[string]map[int64]map[string]any{"posts": f.posts, "categories": f.categories, "tags": f.tags, "users": f.users, "media": f.media}[kind]
+	all := map[string]map[int64]map[string]any{"posts": f.Posts, "categories": f.Categories, "tags": f.Tags, "users": f.Users, "media": f.Media}[kind]
 	if single {
 		id, _ := strconv.ParseInt(one, 10, 64)
 		f.single(w, all, id)
@@ -136,18 +144,18 @@ func (f *fakeWP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.list(w, r, all)
 }
 
-func (f *fakeWP) single(w http.ResponseWriter, all map[int64]map[string]any, id int64) {
+func (f *Site) single(w http.ResponseWriter, all map[int64]map[string]any, id int64) {
 	switch p, ok := all[id]; {
 	case ok:
-		writeJSON(w, http.StatusOK, p)
-	case f.gone[id] == "trash":
-		writeJSON(w, http.StatusUnauthorized, restFault("rest_forbidden", 401))
+		WriteJSON(w, http.StatusOK, p)
+	case f.Gone[id] == "trash":
+		WriteJSON(w, http.StatusUnauthorized, Fault("rest_forbidden", 401))
 	default:
-		writeJSON(w, http.StatusNotFound, restFault("rest_post_invalid_id", 404))
+		WriteJSON(w, http.StatusNotFound, Fault("rest_post_invalid_id", 404))
 	}
 }
 
-func (f *fakeWP) list(w http.ResponseWriter, r *http.Request, all map[int64]map[string]any) {
+func (f *Site) list(w http.ResponseWriter, r *http.Request, all map[int64]map[string]any) {
 	q := r.URL.Query()
 	perPage, page := 10, 1
 	if v := q.Get("per_page"); v != "" {
@@ -157,7 +165,7 @@ func (f *fakeWP) list(w http.ResponseWriter, r *http.Request, all map[int64]map[
 		page, _ = strconv.Atoi(v)
 	}
 	if perPage < 1 || perPage > 100 {
-		writeJSON(w, http.StatusBadRequest, restFault("rest_invalid_param", 400))
+		WriteJSON(w, http.StatusBadRequest, Fault("rest_invalid_param", 400))
 		return
 	}
 	var ids []int64
@@ -182,7 +190,7 @@ func (f *fakeWP) list(w http.ResponseWriter, r *http.Request, all map[int64]map[
 	})
 	pages := (len(ids) + perPage - 1) / perPage
 	if page > 1 && page > pages {
-		writeJSON(w, http.StatusBadRequest, restFault("rest_post_invalid_page_number", 400))
+		WriteJSON(w, http.StatusBadRequest, Fault("rest_post_invalid_page_number", 400))
 		return
 	}
 	w.Header().Set("X-WP-Total", strconv.Itoa(len(ids)))
@@ -198,25 +206,19 @@ func (f *fakeWP) list(w http.ResponseWriter, r *http.Request, all map[int64]map[
 		}
 		out = append(out, item)
 	}
-	writeJSON(w, http.StatusOK, out)
+	WriteJSON(w, http.StatusOK, out)
 }
 
-func restFault(code string, status int) map[string]any {
+// Fault is the body of a REST error.
+func Fault(code string, status int) map[string]any {
 	return map[string]any{"code": code, "message": "…", "data": map[string]any{"status": status}}
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
+// WriteJSON answers with JSON.
+func WriteJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	w.WriteHeader(status)
 	if err := json.NewEncoder(w).Encode(v); err != nil {
 		panic(err) // the test server's own values
 	}
 }
-
-func decodePosts(b []byte) ([]wpPost, error) {
-	var posts []wpPost
-	err := json.Unmarshal(b, &posts)
-	return posts, err
-}
-
-func decodeMedia(b []byte, m *wpMedia) error { return json.Unmarshal(b, m) }
