@@ -21,6 +21,8 @@ const (
 	releaseEvery = time.Second
 	// slotsEvery bounds how late a slot may be.
 	slotsEvery = 10 * time.Second
+	// purgeEvery forgets sign-ups that nobody has confirmed in time.
+	purgeEvery = time.Hour
 )
 
 // Run starts all stages and returns when ctx has ended and they have stopped,
@@ -103,6 +105,12 @@ func (d *Daemon) schedule(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if _, err := job("purge", purgeEvery, func(ctx context.Context) error {
+		_, err := d.Store.PurgePending(ctx)
+		return err
+	}); err != nil {
 		return err
 	}
 	s.Start()

@@ -136,6 +136,7 @@ const (
 
 // Suppression is an address that is never mailed again.
 type Suppression struct {
+	ID      int64             `json:"id"`
 	Address string            `json:"address,omitempty"` // empty once erased: the keyed hash remains
 	Reason  SuppressionReason `json:"reason"`
 	Note    string            `json:"note,omitempty"`

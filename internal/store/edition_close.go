@@ -173,8 +173,8 @@ func (t *tx) fanOut(l news.List, e news.Edition, c news.Closing) (int, error) {
 		}
 		// Active is enough: an address that is suppressed has no active subscription.
 		// next_at 0 is due at once, even if the clock is set back now.
-		n, err := t.exec(`INSERT INTO deliveries (kind, edition_id, variant_id, list_id, subscriber_id, subscription_id, state, next_at, expires_at, created_at)
-			SELECT 'edition', CAST($1 AS BIGINT), CAST($2 AS BIGINT), p.list_id, p.subscriber_id, p.id, 'pending', 0, CAST($4 AS BIGINT), CAST($3 AS BIGINT)
+		n, err := t.exec(`INSERT INTO deliveries (kind, edition_id, variant_id, list_id, subscriber_id, subscription_id, state, served_from, next_at, expires_at, created_at)
+			SELECT 'edition', CAST($1 AS BIGINT), CAST($2 AS BIGINT), p.list_id, p.subscriber_id, p.id, 'pending', p.served_through, 0, CAST($4 AS BIGINT), CAST($3 AS BIGINT)
 			FROM subscriptions p WHERE p.list_id = $5 AND p.frequency = $6 AND p.zone = $7 AND p.state = 'active'
 			AND p.topics = $8 AND p.language = $9 AND p.served_through = $10 AND p.served_through < $11`,
 			e.ID, id, ms(t.closing(c)), expires, l.ID, e.Frequency, audienceZone(l, e), k.topics, k.language, k.served, e.CutoffSeq)

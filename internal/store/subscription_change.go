@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"gazetted/internal/news"
 )
@@ -168,8 +169,24 @@ func (t *tx) setPreferredPlace(sub news.Subscription, p news.Preferences) error 
 	if err := t.trail("subscriber", "preferences", sub.ID, fmt.Sprintf("%s %s %s", sub.State, frequency, topics)); err != nil {
 		return err
 	}
+	if sub.State == news.SubscriptionPaused {
+		return t.takeBack(sub)
+	}
 	if sub.State != news.SubscriptionActive {
 		return nil
 	}
 	return t.ensureSchedule(l, frequency, zone)
+}
+
+// takeBack ends the mails that wait for a subscriber who pauses, and puts the
+// subscription back to before them: their articles come after the pause.
+func (t *tx) takeBack(sub news.Subscription) error {
+	var from []int64
+	if err := t.all(&from, `UPDATE deliveries SET state = 'suppressed', token = '', ended_at = $1, reply = 'paused by the subscriber'
+		WHERE subscriber_id = $2 AND subscription_id = $3 AND kind = 'edition' AND state IN ('pending', 'deferred', 'claimed') RETURNING served_from`,
+		ms(t.now), sub.SubscriberID, sub.ID); err != nil || len(from) == 0 {
+		return err
+	}
+	_, err := t.exec(`UPDATE subscriptions SET served_through = $1 WHERE id = $2 AND served_through > $1`, slices.Min(from), sub.ID)
+	return err
 }

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -392,6 +393,67 @@ func TestASwitchOfFrequencyLosesAndRepeatsNothing(t *testing.T) {
 	})
 }
 
+// A pause takes back what has not left: it comes after the pause, once.
+func TestAPauseTakesBackWhatWaits(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.list(daily("world"))
+		sub := w.follow("world", "ana", "daily")
+		w.follow("world", "bob", "daily")
+		prefer := func(paused bool) {
+			t.Helper()
+			if err := w.db.SetPreferences(t.Context(), sub.ID, news.Preferences{Frequency: "daily", Paused: paused}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.publish("mon")
+		w.until("2026-03-03T06:00:00Z")
+		w.closeDue()
+		held := w.claim(10) // a courier has them in its hands
+		prefer(true)
+		for _, d := range held {
+			if ok := w.dot(d); ok != (d.SubscriptionID != sub.ID) {
+				t.Fatalf("dot of %+v: %v", d, ok)
+			}
+			if d.SubscriptionID != sub.ID {
+				w.record(accepted(d))
+			}
+		}
+		w.send()
+		prefer(false)
+		w.publish("tue")
+		w.until("2026-03-04T06:00:00Z")
+		w.closeDue()
+		w.send()
+		if want := "mon tue"; w.got("ana") != want {
+			t.Errorf("ana got %q, want %q", w.got("ana"), want)
+		}
+	})
+}
+
+func TestReadersFollowARenamedTopic(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		ref := news.TermRef{Kind: news.KindCategory, NativeID: "9", Slug: "turkey", Name: "Turkey"}
+		f := found("old")
+		f.Terms = []news.TermRef{ref}
+		w.put(f)
+		l := daily("world")
+		l.Filter = []news.Topic{"category:turkey"}
+		w.list(l)
+		sub := w.follow("world", "ana", "daily", "category:turkey")
+		ref.Slug, ref.Name = "turkiye", "Türkiye"
+		if err := w.db.StoreTerms(t.Context(), w.id, []news.TermRef{ref}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.db.ListByName(t.Context(), "world")
+		if err != nil || !slices.Equal(got.Filter, []news.Topic{"category:turkiye"}) {
+			t.Errorf("list %v, %v", got.Filter, err)
+		}
+		if got := w.subscription(sub.ID).Topics; !slices.Equal(got, []news.Topic{"category:turkiye"}) {
+			t.Errorf("subscriber %v", got)
+		}
+	})
+}
+
 func TestPreferencesReachEveryPlaceOfThePerson(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		local := daily("local")
@@ -484,6 +546,48 @@ func TestImportAnswersRowByRowAndBringsNobodyBack(t *testing.T) {
 		}
 		if _, _, err := w.db.ImportSubscribers(t.Context(), make([]news.SubscribeRequest, 1001)); err == nil {
 			t.Error("1001 at once")
+		}
+	})
+}
+
+func TestSignUpsThatNobodyConfirmsAreForgotten(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.list(daily("world"))
+		confirm := func() *news.Variant {
+			return &news.Variant{Kind: news.VariantConfirm, Language: "en", Nonce: "0011223344556677", Subject: "s", HTML: "h", Text: "t"}
+		}
+		ask := func(name string) {
+			t.Helper()
+			if _, err := w.db.Subscribe(t.Context(), news.SubscribeRequest{Address: mustAddress(t, name+"@example.org"), List: "world"}, confirm()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ask("never")
+		left := w.follow("world", "left", "daily")
+		if _, err := w.db.Unsubscribe(t.Context(), left.ID, ""); err != nil {
+			t.Fatal(err)
+		}
+		ask("left")
+		w.follow("world", "stays", "daily")
+		w.db.Clock.Advance(6 * 24 * time.Hour)
+		if n, err := w.db.PurgePending(t.Context()); n != 0 || err != nil {
+			t.Fatal(n, err)
+		}
+		w.db.Clock.Advance(2 * 24 * time.Hour)
+		ask("fresh")
+		if n, err := w.db.PurgePending(t.Context()); n != 2 || err != nil {
+			t.Fatal(n, err)
+		}
+		if _, err := w.db.SubscriberByAddress(t.Context(), mustAddress(t, "never@example.org")); !errors.Is(err, news.ErrNotFound) {
+			t.Errorf("never: %v", err)
+		}
+		if got := w.subscription(left.ID); got.State != news.SubscriptionUnsubscribed {
+			t.Errorf("left: %+v", got)
+		}
+		for _, name := range []string{"stays", "fresh"} {
+			if _, err := w.db.SubscriberByAddress(t.Context(), mustAddress(t, name+"@example.org")); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	})
 }

@@ -107,17 +107,18 @@ func (s *Store) Suppressions(ctx context.Context, afterID int64, limit int) ([]n
 	var out []news.Suppression
 	err := s.read(ctx, "read suppressions", func(t *tx) error {
 		var rows []struct {
+			ID      int64  `db:"id"`
 			Address string `db:"address"`
 			Reason  string `db:"reason"`
 			Note    string `db:"note"`
 			At      int64  `db:"at"`
 		}
-		if err := t.all(&rows, `SELECT address, reason, note, at FROM suppressions WHERE id > $1 ORDER BY id LIMIT $2`, afterID, pageSize(limit)); err != nil {
+		if err := t.all(&rows, `SELECT id, address, reason, note, at FROM suppressions WHERE id > $1 ORDER BY id LIMIT $2`, afterID, pageSize(limit)); err != nil {
 			return err
 		}
 		out = make([]news.Suppression, 0, len(rows))
 		for _, r := range rows {
-			out = append(out, news.Suppression{Address: r.Address, Reason: news.SuppressionReason(r.Reason), Note: r.Note, At: at(r.At)})
+			out = append(out, news.Suppression{ID: r.ID, Address: r.Address, Reason: news.SuppressionReason(r.Reason), Note: r.Note, At: at(r.At)})
 		}
 		return nil
 	})

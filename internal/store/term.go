@@ -188,7 +188,24 @@ func (t *tx) renameTerm(id int64, ref news.TermRef, touched touchedTerms) error 
 		return err
 	}
 	touched[id] += 0
-	_, err = t.exec(`UPDATE terms SET slug = $1 WHERE id = $2`, slug, id)
+	if _, err := t.exec(`UPDATE terms SET slug = $1 WHERE id = $2`, slug, id); err != nil {
+		return err
+	}
+	return t.renameTopic(news.TermKind(r.Kind), r.Slug, slug)
+}
+
+// renameTopic lets lists and subscribers follow a term to its new slug. Topics
+// stand in JSON text; a slug needs no escaping there.
+func (t *tx) renameTopic(kind news.TermKind, from, to string) error {
+	old, now := `"`+string(kind)+`:`+from+`"`, `"`+string(kind)+`:`+to+`"`
+	n, err := t.exec(`UPDATE subscriptions SET topics = replace(topics, $1, $2) WHERE replace(topics, $1, $2) <> topics`, old, now)
+	if err != nil {
+		return err
+	}
+	m, err := t.exec(`UPDATE lists SET filter = replace(filter, $1, $2) WHERE replace(filter, $1, $2) <> filter`, old, now)
+	if err == nil && n+m > 0 {
+		t.wake(news.WakeLists)
+	}
 	return err
 }
 

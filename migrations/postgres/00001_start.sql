@@ -251,6 +251,7 @@ CREATE TABLE deliveries (
     subscriber_id   BIGINT NOT NULL,
     subscription_id BIGINT NOT NULL,
     state           TEXT NOT NULL,
+    served_from     BIGINT NOT NULL DEFAULT 0, -- the ServedThrough before this edition: where a pause puts the subscription back
     attempts        BIGINT NOT NULL DEFAULT 0,
     crashes         BIGINT NOT NULL DEFAULT 0, -- attempts that ended without an outcome
     doubts          BIGINT NOT NULL DEFAULT 0, -- final dots without a reply: each may be an extra copy

@@ -251,6 +251,7 @@ CREATE TABLE deliveries (
     subscriber_id   INTEGER NOT NULL,
     subscription_id INTEGER NOT NULL,
     state           TEXT NOT NULL,
+    served_from     INTEGER NOT NULL DEFAULT 0, -- the ServedThrough before this edition: where a pause puts the subscription back
     attempts        INTEGER NOT NULL DEFAULT 0,
     crashes         INTEGER NOT NULL DEFAULT 0, -- attempts that ended without an outcome
     doubts          INTEGER NOT NULL DEFAULT 0, -- final dots without a reply: each may be an extra copy
