@@ -49,7 +49,10 @@ func (d *Daemon) relays() ([]mail.Relay, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, mail.Relay{Transport: t, Connections: r.Connections})
+		out = append(out, mail.Relay{
+			Transport: t, Weight: r.Weight, Rate: r.Rate, Connections: r.Connections, MaxMessages: r.MaxMessages, IdleLimit: time.Duration(r.Idle),
+			DomainRate: r.DomainRate, DomainConnections: r.DomainConnections,
+		})
 	}
 	return out, nil
 }

@@ -1,13 +1,16 @@
 package daemon
 
 import (
+	"cmp"
 	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"gazetted/internal/mail"
 	"gazetted/internal/news"
 )
 
@@ -51,19 +54,26 @@ type MailConfig struct {
 	Domain     string        `toml:"domain" doc:"Domain of Message-ID and List-Id. Empty: the domain of from." example:"example.org"`
 	CaptureDir string        `toml:"capture_dir" doc:"Folder (a Maildir) of captured mails."`
 	CaptureMax int           `toml:"capture_max" doc:"How many captured mails are kept; the oldest go first."`
-	Relays     []RelayConfig `toml:"relay" doc:"An SMTP server that takes our mail. Repeat the section for more: the next is used when one fails."`
+	Relays     []RelayConfig `toml:"relay" doc:"An SMTP server that takes our mail. Repeat the section for more: they share the mail by weight, and stand in for one another when one fails."`
 	DKIM       []DKIMConfig  `toml:"dkim" doc:"A key that signs every mail (DKIM). Repeat the section for an RSA and an Ed25519 key side by side, or for more domains. Leave it out if the relay signs, or if it rewrites Date or Message-ID."`
 }
 
 // RelayConfig is one SMTP server that takes our mail.
 type RelayConfig struct {
-	Name         string `toml:"name" doc:"Name in logs and tables. Empty: the host." example:"main"`
+	Name         string `toml:"name" doc:"Name in logs and tables, and to pause it by. Empty: the host." example:"main"`
 	Host         string `toml:"host" doc:"Host name." example:"smtp.example.org"`
 	Port         int    `toml:"port" doc:"Port. 0: 587, or 465 with tls = \"tls\", or 25 with tls = \"none\"."`
 	TLS          string `toml:"tls" doc:"starttls (required), tls (from the first byte), or none."`
 	Username     string `toml:"username" doc:"Account. Empty: no authentication." example:"gazetted"`
 	PasswordFile string `toml:"password_file" doc:"File whose first line is the password." example:"relay-password"`
-	Connections  int    `toml:"connections" doc:"How many connections at once."`
+
+	Weight            int           `toml:"weight" doc:"Share of the mails among the relays that have one: 3 and 1 take three quarters and one. 0: stands by, in the order of this file, until none that has a weight takes mail."`
+	Rate              float64       `toml:"rate" doc:"Mails per second at most, also less than one. 0: no limit."`
+	Connections       int           `toml:"connections" doc:"How many connections at once."`
+	MaxMessages       int           `toml:"max_messages" doc:"How many mails go over one connection."`
+	Idle              news.Duration `toml:"idle" doc:"How long a connection without work is kept open."`
+	DomainRate        float64       `toml:"domain_rate" doc:"Mails per second at most to one recipient domain. 0: no limit. A domain that defers mails is given less in any case."`
+	DomainConnections int           `toml:"domain_connections" doc:"How many mails to one recipient domain are under way at once. 0: as many as there are connections."`
 }
 
 // DKIMConfig is one key that signs mail.
@@ -112,7 +122,9 @@ func DefaultConfig() Config {
 }
 
 // defaultRelay is what holds where a [[mail.relay]] is silent.
-func defaultRelay() RelayConfig { return RelayConfig{TLS: "starttls", Connections: 4} }
+func defaultRelay() RelayConfig {
+	return RelayConfig{TLS: "starttls", Connections: 4, MaxMessages: mail.DefaultMaxMessages, Idle: news.Duration(mail.DefaultIdleLimit)}
+}
 
 // path makes p absolute, from the folder of the configuration file.
 func (c *Config) path(p string) string {
@@ -210,6 +222,15 @@ func (c *MailConfig) checkSections() []*news.FieldError {
 		want(slices.Contains([]string{"starttls", "tls", "none"}, r.TLS), key+".tls", r.TLS, "one of starttls, tls, none")
 		within(key+".port", r.Port, 0, 65535)
 		within(key+".connections", r.Connections, 1, 1000)
+		within(key+".weight", r.Weight, 0, 1000)
+		within(key+".max_messages", r.MaxMessages, 1, 1_000_000)
+		within(key+".domain_connections", r.DomainConnections, 0, 1000)
+		for name, v := range map[string]float64{"rate": r.Rate, "domain_rate": r.DomainRate} {
+			want(v == 0 || v >= 0.001 && v <= 1e6, key+"."+name, strconv.FormatFloat(v, 'g', -1, 64), "mails per second, from 0.001 to 1000000, or 0 for no limit")
+		}
+		want(r.Idle >= news.Duration(time.Second) && r.Idle <= news.Duration(time.Hour), key+".idle", r.Idle.String(), "a duration from 1s to 1h")
+		same := func(o RelayConfig) bool { return cmp.Or(o.Name, o.Host) == cmp.Or(r.Name, r.Host) }
+		want(!slices.ContainsFunc(c.Relays[:i], same), key+".name", cmp.Or(r.Name, r.Host), "another name: a relay before it has this one")
 	}
 	for i, k := range c.DKIM {
 		key := numbered("mail.dkim", i)

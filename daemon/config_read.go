@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -283,6 +284,12 @@ func setField(f reflect.Value, key, text string, items []string) error {
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			return &news.FieldError{Field: key, Value: text, Want: "a whole number"}
+		}
+		*p = n
+	case *float64:
+		n, err := strconv.ParseFloat(strings.ReplaceAll(text, "_", ""), 64)
+		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+			return &news.FieldError{Field: key, Value: text, Want: "a number, such as 14 or 0.5"}
 		}
 		*p = n
 	case *bool:

@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"gazetted/daemon"
+	"gazetted/internal/news"
 )
 
 func load(t *testing.T, text string, env map[string]string) (daemon.Config, error) {
@@ -26,8 +28,11 @@ func load(t *testing.T, text string, env map[string]string) (daemon.Config, erro
 func TestConfigWrittenIsConfigRead(t *testing.T) {
 	t.Parallel()
 	for name, relays := range map[string][]daemon.RelayConfig{
-		"no relay":   nil,
-		"two relays": {{Name: "a", Host: "a.example.org", TLS: "tls", Connections: 2}, {Name: "b", Host: "b.example.org", Port: 2525, TLS: "none", Connections: 9}},
+		"no relay": nil,
+		"two relays": {
+			{Name: "a", Host: "a.example.org", TLS: "tls", Connections: 2, Weight: 3, Rate: 0.25, DomainRate: 1_000_000, DomainConnections: 1, MaxMessages: 50, Idle: news.Duration(time.Minute)},
+			{Name: "b", Host: "b.example.org", Port: 2525, TLS: "none", Connections: 9, MaxMessages: 1, Idle: news.Duration(time.Second)},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -118,5 +123,41 @@ func TestConfigErrorNeverShowsTheDatabasePassword(t *testing.T) {
 	_, err := load(t, `database = "postgress://u:canary@h/n"`, nil)
 	if err == nil || strings.Contains(err.Error(), "canary") {
 		t.Fatalf("got %v", err)
+	}
+}
+
+func TestRelayLimitsAreChecked(t *testing.T) {
+	t.Parallel()
+	cfg, err := load(t, "[[mail.relay]]\nhost = \"a\"\nweight = 3\nrate = 14\ndomain_rate = 0.5\nmax_messages = 20\nidle = \"30s\"\ndomain_connections = 2\n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := cfg.Mail.Relays[0]; r.Weight != 3 || r.Rate != 14 || r.DomainRate != 0.5 || r.MaxMessages != 20 || r.Idle != news.Duration(30*time.Second) || r.DomainConnections != 2 {
+		t.Errorf("%+v", r)
+	}
+	_, err = load(t, `[[mail.relay]]
+host = "a"
+weight = -1
+rate = 1e9
+domain_rate = "fast"
+domain_connections = 1001
+max_messages = 0
+idle = "1ms"
+[[mail.relay]]
+name = "a"
+host = "b"
+`, map[string]string{"GAZETTED_MAIL_RELAY_2_RATE": "nan"})
+	var all *daemon.ConfigError
+	if !errors.As(err, &all) || len(all.Faults) != 8 {
+		t.Fatalf("got %v", err)
+	}
+	for _, want := range []string{
+		`gazetted.toml:3: mail.relay.1.weight "-1"`, `gazetted.toml:4: mail.relay.1.rate "1e+09"`, `gazetted.toml:5: mail.relay.1.domain_rate "fast": want a number`,
+		`gazetted.toml:6: mail.relay.1.domain_connections`, `gazetted.toml:7: mail.relay.1.max_messages`, `gazetted.toml:8: mail.relay.1.idle "1ms"`,
+		`gazetted.toml:10: mail.relay.2.name "a": want another name`, `GAZETTED_MAIL_RELAY_2_RATE: mail.relay.2.rate "nan"`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in\n%v", want, err)
+		}
 	}
 }

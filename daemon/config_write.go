@@ -80,6 +80,8 @@ func quote(f reflect.Value) string {
 	switch v := f.Interface().(type) {
 	case string:
 		return strconv.Quote(v)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
 	case news.Duration:
 		return strconv.Quote(v.String())
 	case []string:
@@ -101,7 +103,7 @@ func ConfigReference(w io.Writer) error {
 		"| key | environment | default | meaning |\n|---|---|---|---|\n")
 	row := func(k configKey, key, env string) {
 		def := "`" + quote(k.field) + "`"
-		if k.field.IsZero() && k.field.Kind() != reflect.Int && k.field.Kind() != reflect.Bool {
+		if k.field.IsZero() && k.field.Kind() != reflect.Int && k.field.Kind() != reflect.Bool && k.field.Kind() != reflect.Float64 {
 			def = "(empty)"
 		}
 		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s |\n", key, env, def, strings.ReplaceAll(k.doc, "|", "\\|"))

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -54,7 +53,7 @@ func TestDKIMKeysAreCheckedAtTheStart(t *testing.T) {
 			cfg := daemon.DefaultConfig()
 			cfg.Dir = dir
 			cfg.Mail.DKIM = []daemon.DKIMConfig{{Domain: "example.org", Selector: "first", KeyFile: "first.pem"}, {Domain: "example.org", Selector: c.selector, KeyFile: "key.pem"}}
-			d, err := daemon.New(t.Context(), cfg, daemon.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Serve: true, Create: true})
+			d, err := daemon.New(t.Context(), cfg, daemon.Options{Log: slog.New(slog.DiscardHandler), Serve: true, Create: true})
 			if err == nil {
 				err = d.Close()
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 type Store interface {
 	// ClaimDeliveries commits attempts+1, a token and a lease before it returns.
 	ClaimDeliveries(ctx context.Context, limit int, lease time.Duration) ([]news.Delivery, error)
+	// PausedRelays names the relays that the operator has paused.
+	PausedRelays(ctx context.Context) ([]string, error)
 	Variant(ctx context.Context, id int64) (news.Variant, error)
 	Lists(ctx context.Context) ([]news.List, error)
 	// MarkDot commits that the final dot may follow; false: it must not.
@@ -30,7 +33,7 @@ type Store interface {
 // are needed.
 type Options struct {
 	Store  Store
-	Relays []Relay // in order of preference: the first healthy one is used
+	Relays []Relay // with their shares; those without one stand by, in this order
 	Links  *news.Links
 
 	From    string // sender of lists that have none: an address or "Name <address>"
@@ -120,7 +123,7 @@ func New(o Options) (*Courier, error) {
 	for _, r := range o.Relays {
 		h := newHealth(r, &o)
 		c.fleet = append(c.fleet, h)
-		c.workers = max(c.workers, h.Connections)
+		c.workers += h.Connections
 	}
 	setDefault(&o.Lease, 12*time.Minute)
 	setDefault(&o.Poll, 5*time.Second)
@@ -169,8 +172,7 @@ type shift struct {
 	*Courier
 	soft     context.Context // ends: begin nothing more
 	hard     context.Context // ends: cut off what is under way
-	queue    chan job
-	taken    chan struct{} // a job was taken from the queue
+	desk     *desk
 	recorder *recorder
 	open     sync.WaitGroup // claimed and not yet recorded
 	dirty    bool           // outcomes may have ended an edition
@@ -182,6 +184,7 @@ type shift struct {
 // job is a claimed delivery.
 type job struct {
 	delivery news.Delivery
+	domain   string // of the recipient
 	claimed  time.Time
 }
 
@@ -199,11 +202,13 @@ func (c *Courier) run(ctx context.Context, drain time.Duration, once bool) (news
 	soft, stop := context.WithCancel(ctx)
 	defer stop()
 
-	s := &shift{Courier: c, soft: soft, hard: hard, queue: make(chan job, c.o.Batch), taken: make(chan struct{}, 1), tally: news.DeliveryTally{}}
+	s := &shift{Courier: c, soft: soft, hard: hard, desk: newDesk(c.fleet, c.o.Now, c.o.Batch, !once), tally: news.DeliveryTally{}}
 	s.recorder = newRecorder(hard, c.o.Store, s.recorded, c.workers)
 	var workers sync.WaitGroup
-	for range c.workers {
-		workers.Go(func() { (&worker{shift: s}).run() })
+	for _, h := range c.fleet {
+		for range h.Connections {
+			workers.Go(func() { (&worker{shift: s, relay: h}).run() })
+		}
 	}
 	err := s.dispatch(once)
 	stop()
@@ -240,13 +245,14 @@ func (s *shift) dispatch(once bool) error {
 			kept = now
 			s.recover()
 		}
+		s.readPauses()
 		ready, wait := s.fleet.ready()
 		if ready == relayDown {
 			s.giveBackQueue(now.Add(wait))
 			if once {
 				return ErrRelayDown
 			}
-			pause(s.soft, wait, nil)
+			pause(s.soft, min(wait, s.o.Poll), s.wake) // the operator may pause or resume a relay meanwhile
 			continue
 		}
 		n, err := s.claim(ready)
@@ -289,10 +295,26 @@ func (s *shift) recover() {
 	}
 }
 
+// readPauses hands on which relays the operator has paused. If the store cannot
+// tell, they stay as they are.
+func (s *shift) readPauses() {
+	names, err := s.o.Store.PausedRelays(s.soft)
+	if err != nil {
+		if s.soft.Err() == nil {
+			s.o.Events(Event{Kind: EventStore, Err: fmt.Errorf("read paused relays: %w", err)})
+		}
+		return
+	}
+	for _, h := range s.fleet {
+		h.setPaused(slices.Contains(names, h.Transport.Name()))
+	}
+}
+
 // claim takes as many deliveries as there is room for, and only one when the
 // breaker lets one attempt through. Paused work is no work.
 func (s *shift) claim(ready readiness) (int, error) {
-	limit := cap(s.queue) - len(s.queue)
+	held, _ := s.desk.waiting()
+	limit := s.o.Batch - held
 	if ready == relayProbe {
 		limit = 1
 	}
@@ -306,23 +328,24 @@ func (s *shift) claim(ready readiness) (int, error) {
 	now := s.o.Now()
 	for _, d := range deliveries {
 		s.open.Add(1)
-		s.queue <- job{delivery: d, claimed: now}
+		s.desk.put(job{delivery: d, domain: domainOf(d.Address), claimed: now})
 	}
 	return len(deliveries), nil
 }
 
-// room waits until the queue is half empty, so that claims are worth their
+// room waits until the desk is half empty, so that claims are worth their
 // commit; after a single claim, until it is taken up.
 func (s *shift) room(ready readiness) {
-	enough := cap(s.queue) / 2
+	enough := s.o.Batch / 2
 	if ready == relayProbe {
 		enough = 0
 	}
-	for len(s.queue) > enough && s.soft.Err() == nil {
-		if now, _ := s.fleet.ready(); now != ready {
+	for s.soft.Err() == nil {
+		held, changed := s.desk.waiting()
+		if now, _ := s.fleet.ready(); now != ready || held <= enough {
 			return
 		}
-		pause(s.soft, time.Second, s.taken)
+		pause(s.soft, time.Second, changed)
 	}
 }
 
@@ -359,13 +382,8 @@ func (s *shift) finish() {
 
 // giveBackQueue returns what nobody has begun.
 func (s *shift) giveBackQueue(next time.Time) {
-	for {
-		select {
-		case j := <-s.queue:
-			s.giveBack(j.delivery, next, nil)
-		default:
-			return
-		}
+	for _, j := range s.desk.drain() {
+		s.giveBack(j.delivery, next, nil)
 	}
 }
 

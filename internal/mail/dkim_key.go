@@ -46,8 +46,8 @@ func ReadDKIMKey(path, credentials string) (crypto.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read DKIM key: %w", err)
 	}
-	defer f.Close()
-	info, err := f.Stat() // of what was opened, not of what lies there meanwhile
+	defer func() { _ = f.Close() }() // it was only read
+	info, err := f.Stat()            // of what was opened, not of what lies there meanwhile
 	if err != nil {
 		return nil, fmt.Errorf("read DKIM key: %w", err)
 	}

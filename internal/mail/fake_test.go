@@ -21,6 +21,7 @@ type memStore struct {
 	rows     map[int64]*memRow
 	variants map[int64]news.Variant
 	lists    []news.List
+	paused   []string // relays
 	claims   int
 
 	onMark   func(id int64) error // before MarkDot looks
@@ -82,6 +83,12 @@ func (s *memStore) ClaimDeliveries(ctx context.Context, limit int, lease time.Du
 		out = append(out, r.Delivery)
 	}
 	return out, nil
+}
+
+func (s *memStore) PausedRelays(context.Context) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.paused), nil
 }
 
 func (s *memStore) Variant(_ context.Context, id int64) (news.Variant, error) {

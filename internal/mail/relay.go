@@ -5,11 +5,25 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Relay is a Transport with the limits that its operator sets.
 type Relay struct {
 	Transport Transport
+	// Weight is the relay's share of the messages among those that have one. 0:
+	// it stands by, and is used when no relay with a weight takes mail and no
+	// one before it does.
+	Weight int
+	// Rate is how many messages are begun per second; 0: no limit.
+	Rate float64
+	// DomainConnections is how many messages for one recipient domain are under
+	// way at once, DomainRate how many are begun per second; 0: no limit of
+	// their own. Whatever they are, a domain that answers 4xx or 421 is given
+	// less, until it takes mail again.
+	DomainConnections int
+	DomainRate        float64
 	// Connections is how many are open at once; 0: DefaultConnections.
 	Connections int
 	// MaxMessages go over one connection; 0: DefaultMaxMessages. Relays that
@@ -35,6 +49,8 @@ const (
 	configPause    = time.Minute // the operator needs time to mend it
 	maxConfigPause = 15 * time.Minute
 	limitHolds     = 10 * time.Minute // before one more connection is tried
+	pausedLook     = time.Second      // between looks at a paused relay
+	failOver       = time.Second      // before a message goes to another relay
 )
 
 // health is a Relay with what is known of it. Sending through it needs a slot,
@@ -46,6 +62,11 @@ type health struct {
 	random func() float64
 	tell   func(Event)
 
+	// The desk's, under its lock.
+	share share
+	pace  *rate.Limiter // nil: as fast as it goes
+	lanes lanes
+
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when a slot may have become free
 	limit   int           // of slots; below Connections after a 421 at connecting
@@ -56,6 +77,7 @@ type health struct {
 	pause   time.Duration
 	until   time.Time // open until then; zero: closed
 	probing bool
+	paused  bool // by the operator
 }
 
 func newHealth(r Relay, o *Options) *health {
@@ -68,7 +90,19 @@ func newHealth(r Relay, o *Options) *health {
 	if r.IdleLimit <= 0 {
 		r.IdleLimit = DefaultIdleLimit
 	}
-	return &health{Relay: r, now: o.Now, random: o.Rand, tell: o.Events, limit: r.Connections, changed: make(chan struct{})}
+	return &health{
+		Relay: r, now: o.Now, random: o.Rand, tell: o.Events, limit: r.Connections, changed: make(chan struct{}),
+		pace: newPace(r.Rate), lanes: newLanes(r),
+	}
+}
+
+// newPace makes a limit of so many per second, even to a tenth of a second: a
+// relay that counts them by the second would not like more at once.
+func newPace(perSecond float64) *rate.Limiter {
+	if perSecond <= 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond/10)))
 }
 
 // readiness says what a relay allows.
@@ -85,6 +119,8 @@ func (h *health) ready() (r readiness, wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch now := h.now(); {
+	case h.paused:
+		return relayDown, pausedLook
 	case h.until.IsZero():
 		return relayUp, 0
 	case now.Before(h.until):
@@ -112,6 +148,26 @@ func (h *health) take() (ok bool, changed <-chan struct{}, retry time.Duration) 
 	return false, h.changed, time.Minute
 }
 
+// enter waits for a slot; false if ctx ends.
+func (h *health) enter(ctx context.Context) bool {
+	for {
+		ok, changed, retry := h.take()
+		if ok {
+			return true
+		}
+		if !pause(ctx, retry, changed) {
+			return false
+		}
+	}
+}
+
+// setPaused stops or resumes the relay: what is under way ends.
+func (h *health) setPaused(paused bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.paused = paused
+}
+
 // leave gives a slot back.
 func (h *health) leave() {
 	h.mu.Lock()
@@ -126,6 +182,9 @@ func (h *health) leave() {
 func (h *health) permit() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.paused {
+		return false
+	}
 	if h.until.IsZero() {
 		return true
 	}
@@ -215,43 +274,28 @@ func (h *health) spread(d time.Duration) time.Duration {
 // fleet is all relays, in the order in which they are preferred.
 type fleet []*health
 
-// ready is what the first relay says that is not down; the shortest wait if
-// all are.
-func (f fleet) ready() (r readiness, wait time.Duration) {
+// ready is what the best relay allows; the shortest wait if all are down.
+func (f fleet) ready() (best readiness, wait time.Duration) {
 	for i, h := range f {
 		r, w := h.ready()
-		if r != relayDown {
-			return r, 0
-		}
-		if i == 0 || w < wait {
+		if best = max(best, r); i == 0 || w < wait {
 			wait = w
 		}
+	}
+	if best != relayDown {
+		return best, 0
 	}
 	return relayDown, wait
 }
 
-// take waits for a slot at the first healthy relay; nil if ctx ends.
-func (f fleet) take(ctx context.Context) *health {
-	for {
-		wait := time.Minute
-		var changed <-chan struct{}
-		for _, h := range f {
-			r, w := h.ready()
-			if r == relayDown {
-				wait = min(wait, w)
-				continue
-			}
-			ok, again, retry := h.take()
-			if ok {
-				return h
-			}
-			changed, wait = again, min(wait, retry)
-			break
-		}
-		if !pause(ctx, wait, changed) {
-			return nil
+// another tells whether a relay other than h is up.
+func (f fleet) another(h *health) bool {
+	for _, o := range f {
+		if r, _ := o.ready(); o != h && r == relayUp {
+			return true
 		}
 	}
+	return false
 }
 
 // pause waits for d, or until one of the channels says so; false if ctx ended.

@@ -180,7 +180,7 @@ func TestPauseStopsDots(t *testing.T) {
 			return nil
 		}
 		c, _ := storeCourier(t, db, relay)
-		c.o.Relays[0].Connections, c.fleet[0].limit, c.workers = 1, 1, 1
+		c.fleet[0].Connections, c.fleet[0].limit, c.workers = 1, 1, 1
 		if _, err := c.Once(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -8,10 +8,11 @@ import (
 	"gazetted/internal/news"
 )
 
-// worker sends one delivery after the other over one connection.
+// worker sends one delivery after the other over one connection to its relay.
 type worker struct {
 	*shift
-	relay   *health // whose slot is held; nil: none
+	relay   *health
+	inside  bool    // holds a slot of the relay
 	session Session // nil: not connected
 	sent    int     // messages over this session
 	pending *record // outcome of the last dot on this session
@@ -22,8 +23,8 @@ type worker struct {
 func (w *worker) run() {
 	defer w.leave()
 	for {
-		if w.relay == nil {
-			if w.relay = w.fleet.take(w.soft); w.relay == nil {
+		if !w.inside {
+			if w.inside = w.relay.enter(w.soft); !w.inside {
 				return
 			}
 		}
@@ -31,7 +32,7 @@ func (w *worker) run() {
 		if !ok {
 			return
 		}
-		w.serve(j)
+		w.desk.done(w.relay, j, w.serve(j))
 	}
 }
 
@@ -44,23 +45,23 @@ func (w *worker) next() (job, bool) {
 		if w.session == nil {
 			idle = nil
 		}
-		select {
-		case j := <-w.queue:
-			select {
-			case w.taken <- struct{}{}:
-			default:
-			}
+		j, ok, away := w.desk.next(w.soft, w.relay, idle)
+		for _, s := range away {
+			w.giveBack(s.job.delivery, s.next, nil)
+		}
+		switch {
+		case ok:
 			return j, true
-		case <-idle:
+		case len(away) == 0 && w.soft.Err() == nil:
 			w.hangUp(true)
-		case <-w.soft.Done():
 		}
 	}
 	return job{}, false
 }
 
-// serve brings one delivery as far as it comes.
-func (w *worker) serve(j job) {
+// serve brings one delivery as far as it comes, and ends the breaker's permit
+// that came with it.
+func (w *worker) serve(j job) signal {
 	d := j.delivery
 	now := w.o.Now()
 	age := now.Sub(j.claimed)
@@ -75,24 +76,22 @@ func (w *worker) serve(j job) {
 	case age < 0 || age > w.o.Lease/4:
 		w.giveBack(d, now, nil)
 	default:
-		w.send(d)
+		return w.send(d)
 	}
+	w.relay.spoilt()
+	return saysNothing
 }
 
-// send composes d and sends it, with a permit of the breaker.
-func (w *worker) send(d news.Delivery) {
+// send composes d and sends it. It returns what that tells of the recipient's
+// domain.
+func (w *worker) send(d news.Delivery) signal {
 	m, err := w.compose(w.hard, &d, w.buf)
 	if err != nil {
+		w.relay.spoilt()
 		w.uncomposed(d, err)
-		return
+		return saysNothing
 	}
 	w.buf = m.bytes
-	if !w.relay.permit() {
-		_, wait := w.relay.ready()
-		w.giveBack(d, w.o.Now().Add(max(wait, time.Second)), nil)
-		w.leave() // perhaps another relay is well
-		return
-	}
 	began := w.o.Now()
 	err = w.begin(m)
 	if err == nil {
@@ -106,12 +105,12 @@ func (w *worker) send(d news.Delivery) {
 				w.o.Events(Event{Kind: EventTokenLost, Relay: w.relay.Transport.Name(), Delivery: d})
 				w.open.Done()
 			}
-			return
+			return saysNothing
 		}
 		err = w.session.Dot(w.hard)
 		w.sent++
 	}
-	w.conclude(d, err, w.o.Now().Sub(began))
+	return w.conclude(d, err, w.o.Now().Sub(began))
 }
 
 // begin connects if needed and sends everything but the dot. A connection that
@@ -151,7 +150,7 @@ func (w *worker) markDot(d news.Delivery) (bool, error) {
 }
 
 // conclude turns the result of an attempt into an outcome.
-func (w *worker) conclude(d news.Delivery, err error, took time.Duration) {
+func (w *worker) conclude(d news.Delivery, err error, took time.Duration) signal {
 	j := Judge(err)
 	o := news.Outcome{Relay: w.relay.Transport.Name()}
 	describe(&o, err)
@@ -177,6 +176,9 @@ func (w *worker) conclude(d news.Delivery, err error, took time.Duration) {
 		o.State, o.NextAt, o.FreeAttempt = news.DeliveryDeferred, now, true
 		if !w.cutOff() {
 			o.NextAt = w.relay.bad(err, j.Verdict == ConfigFault)
+			if soon := now.Add(failOver); soon.Before(o.NextAt) && w.fleet.another(w.relay) {
+				o.NextAt = soon
+			}
 		}
 		// A message at which the connection breaks again and again must not be
 		// tried for ever at full speed.
@@ -195,10 +197,14 @@ func (w *worker) conclude(d news.Delivery, err error, took time.Duration) {
 	}
 	w.pending = w.settle(d, o, took)
 	w.afterwards(j)
+	if w.cutOff() {
+		return saysNothing
+	}
+	return signalOf(err, j)
 }
 
 // afterwards keeps the connection if it is of use. After a fault the slot is
-// left, too: another relay may be better.
+// left, too: there may be fewer than there were.
 func (w *worker) afterwards(j Judgement) {
 	if w.session != nil && (!w.session.Usable() || j.Verdict == ConfigFault) {
 		w.hangUp(false)
@@ -256,10 +262,10 @@ func (w *worker) hangUp(politely bool) {
 
 // leave ends the session and gives the slot back.
 func (w *worker) leave() {
-	if w.relay == nil {
+	if !w.inside {
 		return
 	}
 	w.hangUp(true)
 	w.relay.leave()
-	w.relay = nil
+	w.inside = false
 }

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 
 	"gazetted/internal/news"
@@ -33,10 +33,11 @@ func (s *Store) SetRelayPaused(ctx context.Context, name string, paused bool) er
 func (s *Store) PausedRelays(ctx context.Context) ([]string, error) {
 	var names []string
 	err := s.read(ctx, "read paused relays", func(t *tx) error {
-		return t.all(&names, fmt.Sprintf(`SELECT name FROM settings WHERE name LIKE '%s%%' ORDER BY name`, pausedRelay))
+		return t.all(&names, `SELECT name FROM settings WHERE name LIKE $1`, pausedRelay+"%")
 	})
 	for i := range names {
 		names[i] = strings.TrimPrefix(names[i], pausedRelay)
 	}
+	slices.Sort(names)
 	return names, err
 }

@@ -1,0 +1,271 @@
+package mail
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// desk holds what was claimed until a connection takes it. It decides who may:
+// by the relays' health, shares and pace, and by what the recipient's domain
+// takes. A message that cannot go yet keeps nobody else waiting.
+type desk struct {
+	relays fleet
+	now    func() time.Time
+	room   int  // for jobs
+	spills bool // gives back what is in the way
+
+	mu      sync.Mutex
+	jobs    []job // in the order of their claim
+	changed chan struct{}
+	spiltAt time.Time
+}
+
+func newDesk(relays fleet, now func() time.Time, room int, spills bool) *desk {
+	return &desk{relays: relays, now: now, room: room, spills: spills, changed: make(chan struct{})}
+}
+
+// share is how a relay stands in its share of the messages.
+type share struct {
+	given  float64 // messages, divided by the weight
+	behind bool    // it cannot keep up: the others do not wait for it
+}
+
+// Numbers of shares.
+const (
+	// patience is how long a relay is waited for when it is its turn. It only
+	// bites where a relay is slower than four messages a second.
+	patience = 250 * time.Millisecond
+	// maxLag is how many messages a relay makes up for that was down or slow.
+	maxLag = 20
+	// spillEvery bounds the claims that come to nothing because of a domain
+	// that takes little of what waits for it.
+	spillEvery = 250 * time.Millisecond
+)
+
+// put adds a job. There has to be room.
+func (d *desk) put(j job) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.jobs = append(d.jobs, j)
+	d.stir()
+}
+
+// stir wakes everybody who waits. The lock is held.
+func (d *desk) stir() {
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
+// waiting returns how many jobs there are, and what is closed when that changes.
+func (d *desk) waiting() (int, <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.jobs), d.changed
+}
+
+// drain takes all jobs away.
+func (d *desk) drain() []job {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := d.jobs
+	d.jobs = nil
+	d.stir()
+	return out
+}
+
+// spilt is a job that is in the way of others, and when it should come back.
+type spilt struct {
+	job  job
+	next time.Time
+}
+
+// next waits for a job for h and returns it with a permit of h's breaker. It
+// gives up when ctx ends or idle fires: then there is none. Jobs that are in
+// the way of others come instead; they are to be given back.
+func (d *desk) next(ctx context.Context, h *health, idle <-chan time.Time) (j job, ok bool, away []spilt) {
+	var late *time.Timer // runs as long as it is another relay's turn
+	defer func() { stopTimer(late) }()
+	for ctx.Err() == nil {
+		a := d.look(h)
+		if a.ok || len(a.away) > 0 {
+			return a.job, a.ok, a.away
+		}
+		var passOver <-chan time.Time
+		if a.turn && late == nil {
+			late = time.NewTimer(patience)
+		} else if !a.turn {
+			stopTimer(late)
+			late = nil
+		}
+		if late != nil {
+			passOver = late.C
+		}
+		again := time.NewTimer(max(a.wait, time.Millisecond))
+		select {
+		case <-a.changed:
+		case <-again.C:
+		case <-passOver:
+			d.passOver(h)
+			late = nil
+		case <-idle:
+			stopTimer(again)
+			return job{}, false, nil
+		case <-ctx.Done():
+		}
+		stopTimer(again)
+	}
+	return job{}, false, nil
+}
+
+func stopTimer(t *time.Timer) {
+	if t != nil {
+		t.Stop()
+	}
+}
+
+// answer is what the desk says to a connection that asks for work.
+type answer struct {
+	job     job
+	ok      bool
+	away    []spilt
+	changed <-chan struct{} // worth asking again
+	wait    time.Duration   // and after that time in any case
+	turn    bool            // another relay's turn is what is waited for
+}
+
+// look finds the first job that may go through h now.
+func (d *desk) look(h *health) (a answer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a.changed, a.wait = d.changed, time.Minute
+	if len(d.jobs) == 0 {
+		return a
+	}
+	now := d.now()
+	if r, wait := h.ready(); r == relayDown {
+		a.wait = wait
+		return a
+	}
+	mine, turn := d.entitled(h)
+	if !mine || !turn {
+		a.wait, a.turn = pausedLook, mine
+		return a
+	}
+	if wait := lacking(h.pace, now); wait > 0 {
+		a.wait = wait
+		return a
+	}
+	for i, j := range d.jobs {
+		open, wait := h.lanes.open(j.domain, now)
+		if !open {
+			if wait > 0 {
+				a.wait = min(a.wait, wait)
+			}
+			continue
+		}
+		if !h.permit() { // somebody else is trying whether it is well again
+			a.wait = time.Second
+			return a
+		}
+		d.jobs = slices.Delete(d.jobs, i, i+1)
+		d.account(h, now, j.domain)
+		a.job, a.ok = j, true
+		return a
+	}
+	a.away = d.spill(h, now)
+	a.wait = min(a.wait, time.Second)
+	return a
+}
+
+// entitled tells whether messages are h's to send at all, and whether it is its
+// turn. The lock is held.
+func (d *desk) entitled(h *health) (mine, turn bool) {
+	var first *health // that stands by and takes mail
+	weighted := false
+	turn = true
+	for _, o := range d.relays {
+		r, _ := o.ready()
+		switch {
+		case r == relayDown:
+		case o.Weight == 0 && first == nil:
+			first = o
+		case o.Weight > 0:
+			weighted = true
+			if o != h && r == relayUp && !o.share.behind && o.share.given < h.share.given {
+				turn = false
+			}
+		}
+	}
+	if weighted {
+		return h.Weight > 0, turn
+	}
+	return h == first, true
+}
+
+// account notes that h takes a message. The lock is held.
+func (d *desk) account(h *health, now time.Time, domain string) {
+	h.lanes.begin(domain, now)
+	if h.pace != nil {
+		h.pace.AllowN(now, 1)
+	}
+	if h.Weight > 0 {
+		h.share.given += 1 / float64(h.Weight)
+		caughtUp := true
+		for _, o := range d.relays {
+			if o == h || o.Weight == 0 {
+				continue
+			}
+			if !o.share.behind && o.share.given > h.share.given {
+				caughtUp = false
+			}
+			// Nobody makes up for more than a few messages: a relay that comes
+			// back would be flooded.
+			o.share.given = max(o.share.given, h.share.given-maxLag/float64(o.Weight))
+		}
+		h.share.behind = h.share.behind && !caughtUp
+	}
+	d.stir()
+}
+
+// passOver notes that those whose turn it was have not come.
+func (d *desk) passOver(h *health) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range d.relays {
+		if o != h && o.Weight > 0 && o.share.given < h.share.given {
+			o.share.behind = true
+		}
+	}
+}
+
+// spill takes away the jobs of domains that have more than enough waiting, if
+// nothing can go while others may wait behind them in the outbox. The lock is
+// held.
+func (d *desk) spill(h *health, now time.Time) (away []spilt) {
+	if since := now.Sub(d.spiltAt); !d.spills || len(d.jobs) <= d.room/2 || since >= 0 && since < spillEvery {
+		return nil
+	}
+	d.spiltAt = now
+	kept := map[string]int{}
+	d.jobs = slices.DeleteFunc(d.jobs, func(j job) bool {
+		if kept[j.domain]++; kept[j.domain] <= h.lanes.waiting(j.domain) {
+			return false
+		}
+		away = append(away, spilt{job: j, next: h.lanes.putOff(j.domain, now)})
+		return true
+	})
+	if len(away) > 0 {
+		d.stir()
+	}
+	return away
+}
+
+// done ends what next began.
+func (d *desk) done(h *health, j job, s signal) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h.lanes.end(j.domain, s, d.now())
+	d.stir()
+}
