@@ -62,6 +62,7 @@ type Options struct {
 	Templates *templates.Set
 	Links     *news.Links
 	Site      templates.SiteView // the publisher, as the mail's footer names it
+	From      string             // sender of lists that name none; empty: whoever sends knows
 	Now       func() time.Time
 	// Lease is how long an edition is ours before another daemon may take it
 	// over; 0: DefaultLease.

@@ -237,6 +237,7 @@ func (p *press) variant(ctx context.Context, items []item, g news.AudienceGroup,
 	v := news.Variant{
 		EditionID: p.d.edition.ID, ListID: p.d.list.ID, Kind: news.VariantEdition, Language: w.lang, Nonce: nonce, Group: g,
 	}
+	v.Freeze(&p.d.list, p.e.o.From)
 	for i := range items {
 		v.ArticleIDs = append(v.ArticleIDs, items[i].article.ID)
 	}

@@ -79,6 +79,11 @@ func (s *Server) routes() []route {
 		{pattern: "PUT /api/v1/articles/{id}", kind: kindAPI, maxBody: s.o.MaxArticle, serve: s.publishOne, anyOrigin: true},
 		{pattern: "DELETE /api/v1/articles/{id}", kind: kindAPI, maxBody: maxNoBody, serve: s.withdraw, anyOrigin: true},
 
+		{pattern: "POST /hooks/ses", kind: kindAPI, maxBody: maxHook, serve: s.hookSES(), anyOrigin: true},
+		{pattern: "POST /hooks/postmark", kind: kindAPI, maxBody: maxHook, serve: s.hookPostmark(), anyOrigin: true},
+		{pattern: "POST /hooks/sendgrid", kind: kindAPI, maxBody: maxHook, serve: s.hookSendGrid(), anyOrigin: true},
+		{pattern: "POST /hooks/mailgun", kind: kindAPI, maxBody: maxHook, serve: s.hookMailgun(), anyOrigin: true},
+
 		{pattern: "GET /static/{file}", kind: kindFile, maxBody: maxNoBody, serve: s.staticFile},
 		{pattern: "GET /favicon.ico", kind: kindFile, maxBody: maxNoBody, serve: s.favicon},
 		{pattern: "GET /robots.txt", kind: kindPlain, maxBody: maxNoBody, serve: s.robots},

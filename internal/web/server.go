@@ -24,6 +24,7 @@ type Store interface {
 	subscriberStore
 	keyStore
 	healthStore
+	hookStore
 }
 
 // Site is the publication as its pages and feeds present it.
@@ -54,6 +55,9 @@ type Options struct {
 	MailboxKey string  // opens the mailbox to others than this machine; empty: nobody else
 	Push       Push    // takes articles from the publish API; nil: the API answers 404
 	Demo       bool    // the front page says so and loads itself anew
+
+	// Hooks are the mail providers that tell of bounces.
+	Hooks Hooks
 
 	// TrustedProxies are the proxies whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
@@ -88,6 +92,7 @@ type Server struct {
 	static  *staticFiles
 	metrics *metrics
 	limits  *signUpLimiter
+	hooks   *hooks
 	csrf    *http.CrossOriginProtection
 	prefix  string // path of the public URL, without trailing slash
 	host    string // of the public URL
@@ -113,6 +118,9 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("make web server: trust public URL: %w", err)
 	}
 	if s.static, err = readStatic(o.Templates.Static()); err != nil {
+		return nil, err
+	}
+	if s.hooks, err = newHooks(o.Hooks, o.Store, o.Now); err != nil {
 		return nil, err
 	}
 	s.metrics = newMetrics(o.Store, o.Version, o.Now)

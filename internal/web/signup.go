@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"net/http"
 	"slices"
 	"strings"
@@ -144,30 +143,8 @@ func (s *Server) subscribe(ctx context.Context, l *news.List, req news.Subscribe
 
 // confirmation renders the mail of the double opt-in.
 func (s *Server) confirmation(l *news.List, language string) (*news.Variant, error) {
-	if language == "" {
-		language = l.Language
-	}
-	// One nonce per list and language: the store keeps one rendering for all
-	// who sign up.
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(language)) // a hash takes everything
-	nonce := s.o.Links.Signer().Digest(news.PurposeNonce, 0, l.ID, int64(h.Sum64()))
-	view := templates.ConfirmView{
-		Lang: language, Confirm: news.Mark(nonce, news.PlaceConfirm), Address: news.Mark(nonce, news.PlaceAddress),
-		List: templates.ListView{Title: l.Title, Description: l.Description},
-		Site: templates.SiteView{Title: s.o.Site.Title, URL: s.o.Links.Home(), Postal: s.o.Site.Postal, Links: s.o.Site.Links},
-	}
-	if l.Public {
-		view.List.URL, view.List.Archive = s.o.Links.SignUp(l.Name), s.o.Links.Archive(l.Name)
-	}
-	mail, err := s.o.Templates.Confirm(view)
-	if err != nil {
-		return nil, err
-	}
-	return &news.Variant{
-		ListID: l.ID, Kind: news.VariantConfirm, Language: language, Nonce: nonce,
-		Subject: mail.Subject, HTML: mail.HTML, Text: mail.Text,
-	}, nil
+	site := templates.SiteView{Title: s.o.Site.Title, URL: s.o.Links.Home(), Postal: s.o.Site.Postal, Links: s.o.Site.Links}
+	return s.o.Templates.Confirmation(s.o.Links, site, l, language)
 }
 
 // signUpRequest reads the form. Faults are worded for the visitor.
