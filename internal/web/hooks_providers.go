@@ -21,15 +21,13 @@ import (
 // Postmark proves itself by a password alone: it signs nothing and no time.
 // What it sends is told apart by its ids.
 
-// postmarkEvent is a Bounce, SpamComplaint or SubscriptionChange.
+// postmarkEvent is a Bounce or SpamComplaint.
 type postmarkEvent struct {
-	RecordType  string
-	ID          json.Number
-	Type        string
-	Email       string
-	Recipient   string
-	Details     string
-	Description string
+	RecordType string
+	ID         json.Number
+	Type       string
+	Email      string
+	Details    string
 }
 
 func (s *Server) hookPostmark() handler {
@@ -50,7 +48,7 @@ func (h *hooks) readPostmark(r *http.Request, body []byte) ([]byte, []hookEvent,
 	if !ok {
 		return body, nil, nil
 	}
-	return body, []hookEvent{{kind: kind, id: string(e.ID), address: e.Email + e.Recipient, diagnostic: strings.TrimSpace(e.Type + " " + e.Details)}}, nil
+	return body, []hookEvent{{kind: kind, id: string(e.ID), address: e.Email, diagnostic: strings.TrimSpace(e.Type + " " + e.Details)}}, nil
 }
 
 // postmarkKind reads Postmark's types of bounce. Those that are not here, such
@@ -69,7 +67,7 @@ func postmarkKind(e *postmarkEvent) (news.BounceKind, bool) {
 		return news.BounceComplaint, true
 	case "Unsubscribe":
 		return news.BounceUnsubscribe, true
-	case "Transient", "SoftBounce", "DnsError", "Blocked", "SpamNotification", "DMARCPolicy", "TemplateRenderingFailed", "ManuallyDeactivated", "Unknown":
+	case "Transient", "SoftBounce", "DnsError", "Blocked", "SpamNotification", "DMARCPolicy", "ManuallyDeactivated", "Unknown":
 		return news.BounceSoft, true
 	default:
 		return "", false

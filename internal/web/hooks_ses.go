@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:depguard // Amazon's signature version 1 is over SHA-1, and still the default
+	"crypto/sha1" // Amazon's signature version 1, which is still the default
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
