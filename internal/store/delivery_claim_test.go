@@ -98,7 +98,7 @@ func TestWhatExpiredOrLostItsReaderIsEndedAtTheClaim(t *testing.T) {
 		if err := w.db.SetPreferences(t.Context(), subs[0].ID, news.Preferences{Paused: true}); err != nil {
 			t.Fatal(err)
 		}
-		if ds := w.claim(2); len(ds) != 1 || ds[0].SubscriptionID != subs[1].ID {
+		if ds := w.claim(1); len(ds) != 1 || ds[0].SubscriptionID != subs[1].ID {
 			t.Errorf("%+v", ds)
 		}
 		if d := w.delivery(1); d.State != news.DeliverySuppressed || d.EndedAt.IsZero() {

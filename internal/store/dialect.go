@@ -114,10 +114,11 @@ func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
 		return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(abs)}).EscapedPath(), RawQuery: q.Encode()}).String()
 	}
 	s.d = sqliteDialect()
-	s.group = newGroup()
-	if s.writer, err = openDB(ctx, "sqlite", dsn(), 1); err != nil {
+	// One connection for the group, and one for migrations.
+	if s.writer, err = openDB(ctx, "sqlite", dsn(), 2); err != nil {
 		return fmt.Errorf("open database %s: %w", path, explainSQLite(err))
 	}
+	s.group = newGroup(s.writer)
 	if s.reader, err = openDB(ctx, "sqlite", dsn("query_only(ON)"), o.Readers); err != nil {
 		return errors.Join(fmt.Errorf("open database %s: %w", path, explainSQLite(err)), s.writer.Close())
 	}

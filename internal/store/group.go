@@ -21,6 +21,7 @@ import (
 // joins the commits.
 type group struct {
 	turn chan struct{} // holds a token while somebody writes
+	conn *prepared     // of whoever has the turn
 
 	mu    sync.Mutex
 	queue []*ticket
@@ -30,7 +31,16 @@ type group struct {
 // that came first. Not measured beyond "more than connections to relays".
 const maxGroup = 64
 
-func newGroup() *group { return &group{turn: make(chan struct{}, 1)} }
+func newGroup(db *sqlx.DB) *group {
+	return &group{turn: make(chan struct{}, 1), conn: newPrepared(db)}
+}
+
+// close waits for the transaction under way and closes the connection.
+func (g *group) close() error {
+	g.turn <- struct{}{}
+	defer func() { <-g.turn }()
+	return g.conn.reset()
+}
 
 // ticket is a transaction that waits for its commit.
 type ticket struct {
@@ -127,23 +137,20 @@ func (g *group) lead(ctx context.Context, s *Store) {
 
 // commitAll runs batch in one transaction. An error is of all that have none
 // of their own.
-func (s *Store) commitAll(ctx context.Context, batch []*ticket) (err error) {
-	raw, err := s.writer.BeginTxx(ctx, nil)
-	if err != nil {
+func (s *Store) commitAll(ctx context.Context, batch []*ticket) error {
+	p := s.group.conn
+	if err := p.begin(ctx); err != nil {
 		return err
 	}
-	defer func() { _ = raw.Rollback() }() // after Commit it does nothing
-	if len(batch) == 1 {
-		k := batch[0]
-		t := &tx{Tx: raw, ctx: ctx, d: s.d, now: s.clock()}
-		if k.call(t); k.err != nil {
-			return k.err
+	committed := false
+	defer func() {
+		if !committed {
+			p.rollback(ctx)
 		}
-		return raw.Commit()
-	}
-	good := 0
+	}()
+	good, single := 0, len(batch) == 1
 	for _, k := range batch {
-		if err := s.savepoint(ctx, raw, k); err != nil {
+		if err := s.savepoint(ctx, k, single); err != nil {
 			return fmt.Errorf("%w: %w", errGroupLost, err)
 		}
 		if k.err == nil {
@@ -153,21 +160,32 @@ func (s *Store) commitAll(ctx context.Context, batch []*ticket) (err error) {
 	if good == 0 {
 		return nil
 	}
-	return raw.Commit()
-}
-
-// savepoint runs one transaction of a commit. The error is of the whole: the
-// savepoint could not be set or undone.
-func (s *Store) savepoint(ctx context.Context, raw *sqlx.Tx, k *ticket) error {
-	if _, err := raw.ExecContext(ctx, `SAVEPOINT one`); err != nil {
+	if err := p.commit(ctx); err != nil {
 		return err
 	}
-	t := &tx{Tx: raw, ctx: ctx, d: s.d, now: s.clock()}
-	if k.call(t); k.err != nil {
-		if _, err := raw.ExecContext(ctx, `ROLLBACK TO one`); err != nil {
+	committed = true
+	return nil
+}
+
+// savepoint runs one transaction of a commit, alone (single) without a
+// savepoint of its own. The error is of the whole: the savepoint could not be
+// set or undone.
+func (s *Store) savepoint(ctx context.Context, k *ticket, single bool) error {
+	p := s.group.conn
+	if !single {
+		if _, err := p.ExecContext(ctx, `SAVEPOINT one`); err != nil {
 			return err
 		}
 	}
-	_, err := raw.ExecContext(ctx, `RELEASE one`)
+	k.call(&tx{q: p, ctx: ctx, d: s.d, now: s.clock()})
+	if single {
+		return nil
+	}
+	if k.err != nil {
+		if _, err := p.ExecContext(ctx, `ROLLBACK TO one`); err != nil {
+			return err
+		}
+	}
+	_, err := p.ExecContext(ctx, `RELEASE one`)
 	return err
 }

@@ -103,7 +103,7 @@ func (s *Store) Close() error {
 	if s.reader == s.writer {
 		return s.writer.Close()
 	}
-	return errors.Join(s.reader.Close(), s.writer.Close())
+	return errors.Join(s.group.close(), s.reader.Close(), s.writer.Close())
 }
 
 // Kind names the database: "sqlite" or "postgres".

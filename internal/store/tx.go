@@ -16,7 +16,7 @@ import (
 // tx is one transaction. After an error the transaction is over: the callback
 // returns it and never goes on.
 type tx struct {
-	*sqlx.Tx
+	q     querier
 	ctx   context.Context
 	d     dialect
 	now   time.Time
@@ -67,7 +67,7 @@ func (s *Store) try(ctx context.Context, db *sqlx.DB, o *sql.TxOptions, f func(*
 	if err != nil {
 		return nil, err
 	}
-	t := &tx{Tx: raw, ctx: ctx, d: s.d, now: s.clock()}
+	t := &tx{q: raw, ctx: ctx, d: s.d, now: s.clock()}
 	defer func() { _ = raw.Rollback() }() // after Commit it does nothing
 	if err := f(t); err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (t *tx) notify() error {
 
 // get reads one row into dest; no row is news.ErrNotFound.
 func (t *tx) get(dest any, q string, args ...any) error {
-	err := t.GetContext(t.ctx, dest, t.d.bind(q), args...)
+	err := t.q.GetContext(t.ctx, dest, t.d.bind(q), args...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return news.ErrNotFound
 	}
@@ -117,13 +117,13 @@ func (t *tx) get(dest any, q string, args ...any) error {
 
 // all reads all rows into dest, a pointer to a slice.
 func (t *tx) all(dest any, q string, args ...any) error {
-	return t.SelectContext(t.ctx, dest, t.d.bind(q), args...)
+	return t.q.SelectContext(t.ctx, dest, t.d.bind(q), args...)
 }
 
 // exec runs a statement and returns the number of rows it changed. A violated
 // unique key is news.ErrExists.
 func (t *tx) exec(q string, args ...any) (int64, error) {
-	res, err := t.ExecContext(t.ctx, t.d.bind(q), args...)
+	res, err := t.q.ExecContext(t.ctx, t.d.bind(q), args...)
 	if err != nil {
 		if t.d.unique(err) {
 			return 0, fmt.Errorf("%w: %w", news.ErrExists, err)
