@@ -22,7 +22,12 @@ func (d *Daemon) buildCourier() error {
 	if d.dkim, err = readDKIM(&d.cfg, os.Getenv("CREDENTIALS_DIRECTORY")); err != nil {
 		return err
 	}
+	returnPath, unsubscribe, err := d.signedAddresses()
+	if err != nil {
+		return err
+	}
 	d.Courier, err = mail.New(mail.Options{
+		ReturnPath: returnPath, Unsubscribe: unsubscribe,
 		Store: d.Store, Relays: relays, Links: d.Links, From: d.cfg.Mail.From, Domain: d.mailDomain(), DKIM: d.dkim, Now: d.o.Now, Events: d.sent,
 	})
 	return err
@@ -115,6 +120,9 @@ func (d *Daemon) buildWeb() error {
 		o.MailboxKey = strings.TrimSpace(string(b))
 	}
 	var err error
+	if o.Hooks, err = d.hooks(); err != nil {
+		return err
+	}
 	d.web, err = web.New(o)
 	return err
 }

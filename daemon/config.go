@@ -27,6 +27,8 @@ type Config struct {
 	PublicURL string        `toml:"public_url" doc:"The URL under which readers reach the web server. All links in mails and feeds begin with it."`
 	Site      SiteConfig    `toml:"site" doc:"The publication that the feeds and mails speak for."`
 	Mail      MailConfig    `toml:"mail" doc:"How mail leaves."`
+	Bounce    BounceConfig  `toml:"bounce" doc:"Where mail that comes back is collected."`
+	Hooks     HooksConfig   `toml:"hooks" doc:"Mail providers that tell of bounces and complaints over HTTP."`
 	Feeds     FeedsConfig   `toml:"feeds" doc:"What feeds carry."`
 	Web       WebConfig     `toml:"web" doc:"Who may see what of the web server."`
 	Fetch     FetchConfig   `toml:"fetch" doc:"What the watcher may reach."`
@@ -49,13 +51,15 @@ type SiteConfig struct {
 
 // MailConfig says how mail leaves.
 type MailConfig struct {
-	Transport  string        `toml:"transport" doc:"capture keeps every mail in a folder and sends none; smtp sends through the relays below."`
-	From       string        `toml:"from" doc:"Sender of all lists that name none: an address, or \"Name <news@example.org>\"."`
-	Domain     string        `toml:"domain" doc:"Domain of Message-ID and List-Id. Empty: the domain of from." example:"example.org"`
-	CaptureDir string        `toml:"capture_dir" doc:"Folder (a Maildir) of captured mails."`
-	CaptureMax int           `toml:"capture_max" doc:"How many captured mails are kept; the oldest go first."`
-	Relays     []RelayConfig `toml:"relay" doc:"An SMTP server that takes our mail. Repeat the section for more: they share the mail by weight, and stand in for one another when one fails."`
-	DKIM       []DKIMConfig  `toml:"dkim" doc:"A key that signs every mail (DKIM). Repeat the section for an RSA and an Ed25519 key side by side, or for more domains. Leave it out if the relay signs, or if it rewrites Date or Message-ID."`
+	Transport          string        `toml:"transport" doc:"capture keeps every mail in a folder and sends none; smtp sends through the relays below."`
+	From               string        `toml:"from" doc:"Sender of all lists that name none: an address, or \"Name <news@example.org>\"."`
+	Domain             string        `toml:"domain" doc:"Domain of Message-ID and List-Id. Empty: the domain of from." example:"example.org"`
+	BounceAddress      string        `toml:"bounce_address" doc:"Envelope sender that bounces come to: each mail gets its own, bounces+TOKEN@… Its mailbox must take addresses with a +. Empty: the sender's address, and bounces are known by the Message-ID that they return." example:"bounces@example.org"`
+	UnsubscribeAddress string        `toml:"unsubscribe_address" doc:"Address to unsubscribe by mail, unsubscribe+TOKEN@…, offered beside the link. Its mail must come to where bounces are collected. Empty: by the link only." example:"unsubscribe@example.org"`
+	CaptureDir         string        `toml:"capture_dir" doc:"Folder (a Maildir) of captured mails."`
+	CaptureMax         int           `toml:"capture_max" doc:"How many captured mails are kept; the oldest go first."`
+	Relays             []RelayConfig `toml:"relay" doc:"An SMTP server that takes our mail. Repeat the section for more: they share the mail by weight, and stand in for one another when one fails."`
+	DKIM               []DKIMConfig  `toml:"dkim" doc:"A key that signs every mail (DKIM). Repeat the section for an RSA and an Ed25519 key side by side, or for more domains. Leave it out if the relay signs, or if it rewrites Date or Message-ID."`
 }
 
 // RelayConfig is one SMTP server that takes our mail.
@@ -115,6 +119,7 @@ func DefaultConfig() Config {
 		PublicURL: "http://127.0.0.1:8080",
 		Site:      SiteConfig{Title: "gazetted", Language: "en"},
 		Mail:      MailConfig{Transport: "capture", From: "gazetted <news@example.org>", CaptureDir: "mailbox", CaptureMax: 10_000},
+		Bounce:    defaultBounce(),
 		Feeds:     FeedsConfig{Items: 50, FullContent: true, CacheMB: 64},
 		Log:       LogConfig{Level: "info", Format: "text"},
 		Drain:     news.Duration(25 * time.Second),
@@ -179,6 +184,8 @@ func (c *Config) check() []*news.FieldError {
 	if c.Mail.Transport == "smtp" && len(c.Mail.Relays) == 0 {
 		fault("mail.relay", "", "at least one [[mail.relay]] section, because mail.transport is smtp")
 	}
+	c.checkBounces(fault)
+	oneOf("bounce.imap_tls", c.Bounce.IMAPTLS, "tls", "starttls", "none")
 	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf("log.format", c.Log.Format, "text", "json")
 	within := func(key string, v, lo, hi int) {
@@ -188,6 +195,9 @@ func (c *Config) check() []*news.FieldError {
 	}
 	within("feeds.items", c.Feeds.Items, 1, 500)
 	within("feeds.cache_mb", c.Feeds.CacheMB, 1, 100_000)
+	within("bounce.imap_port", c.Bounce.IMAPPort, 0, 65535)
+	within("bounce.soft_limit", c.Bounce.SoftLimit, 1, 1000)
+	within("bounce.soft_days", c.Bounce.SoftDays, 1, 365)
 	within("mail.capture_max", c.Mail.CaptureMax, 1, 1_000_000)
 	faults = append(faults, c.Mail.checkSections()...)
 	for _, p := range c.Web.TrustedProxies {

@@ -51,6 +51,7 @@ type Daemon struct {
 	Watcher *source.Watcher
 	Editor  *digest.Editor
 	Courier *mail.Courier
+	Bounces *mail.Bounces
 
 	cfg       Config
 	o         Options
@@ -74,7 +75,7 @@ func New(ctx context.Context, cfg Config, o Options) (_ *Daemon, err error) {
 			err = errors.Join(err, d.Close())
 		}
 	}()
-	if d.Store, err = store.Open(ctx, cfg.DSN(), store.Options{Now: o.Now, Wake: d.wakes.Add, Create: o.Create}); err != nil {
+	if d.Store, err = store.Open(ctx, cfg.DSN(), store.Options{Now: o.Now, Wake: d.wakes.Add, Create: o.Create, Bounces: cfg.bouncePolicy()}); err != nil {
 		return nil, err
 	}
 	if o.Serve {
@@ -91,7 +92,7 @@ func New(ctx context.Context, cfg Config, o Options) (_ *Daemon, err error) {
 	if d.templates, err = templates.Load(d.overrides()); err != nil {
 		return nil, fmt.Errorf("load templates: %w", err)
 	}
-	for _, build := range []func() error{d.buildWatcher, d.buildEditor, d.buildCourier, d.buildWeb} {
+	for _, build := range []func() error{d.buildWatcher, d.buildEditor, d.buildCourier, d.buildBounces, d.buildWeb} {
 		if err := build(); err != nil {
 			return nil, err
 		}
@@ -176,7 +177,7 @@ func (d *Daemon) looked(e source.Event) {
 
 func (d *Daemon) buildEditor() error {
 	d.Editor = digest.New(digest.Options{
-		Store: d.Store, Templates: d.templates, Links: d.Links, Site: d.siteView(), Now: d.o.Now, Ended: d.editionEnded,
+		Store: d.Store, Templates: d.templates, Links: d.Links, Site: d.siteView(), From: d.cfg.Mail.From, Now: d.o.Now, Ended: d.editionEnded,
 	})
 	return nil
 }

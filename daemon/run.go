@@ -52,6 +52,7 @@ func (d *Daemon) stages(ctx context.Context, listener net.Listener) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return named("watch sources", d.Watcher.Run(ctx)) })
 	g.Go(func() error { return named("send mail", d.Courier.Run(ctx, time.Duration(d.cfg.Drain))) })
+	g.Go(func() error { return named("collect bounces", d.collectBounces(ctx)) })
 	g.Go(func() error { return named("listen for changes", d.Store.Listen(ctx)) })
 	g.Go(func() error { d.checkDKIM(ctx); return nil })
 	g.Go(func() error { return named("keep the schedule", d.schedule(ctx)) })

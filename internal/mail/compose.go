@@ -19,22 +19,14 @@ type composed struct {
 	bytes    []byte
 }
 
-// compose makes the message of d. Its bytes depend on d, the Variant and the
-// List alone, so that every attempt sends the same.
+// compose makes the message of d. Its bytes depend on d, the Variant and our
+// configuration alone, so that every attempt sends the same.
 func (c *Courier) compose(ctx context.Context, d *news.Delivery, buf []byte) (composed, error) {
 	addr, err := news.ParseAddress("address", d.Address)
 	if err != nil {
 		return composed{}, fmt.Errorf("%w: %w", errRecipient, err)
 	}
-	list, err := c.lists.get(ctx, d.ListID)
-	if err != nil {
-		return composed{}, err
-	}
-	key := variantKey{
-		variantID: d.VariantID, from: list.From, replyTo: list.ReplyTo, name: list.Name, title: list.Title,
-		language: list.Language, public: list.Public, domain: c.o.Domain,
-	}
-	compiled, err := c.variants.get(ctx, key, func(v news.Variant) Spec { return c.spec(v, list) })
+	compiled, err := c.variants.get(ctx, d.VariantID, c.spec)
 	if err != nil {
 		return composed{}, err
 	}
@@ -69,18 +61,18 @@ func (c *Courier) signed(m *Compiled, r Recipient, buf []byte) ([]byte, error) {
 }
 
 // spec is what all recipients of a Variant share.
-func (c *Courier) spec(v news.Variant, list news.List) Spec {
+func (c *Courier) spec(v news.Variant) Spec {
 	s := Spec{
-		Variant: v, From: firstOf(list.From, c.o.From), ReplyTo: firstOf(list.ReplyTo, c.o.ReplyTo),
-		ListID: list.Name + "." + strings.ToLower(c.o.Domain), ListTitle: list.Title, Language: firstOf(v.Language, list.Language),
+		Variant: v, From: firstOf(v.Sender, c.o.From), ReplyTo: firstOf(v.ReplyTo, c.o.ReplyTo),
+		ListID: v.ListName + "." + strings.ToLower(c.o.Domain), ListTitle: v.ListTitle,
 		OneClick: strings.HasPrefix(c.o.Links.Home(), "https://"),
 		HelpURL:  c.o.HelpURL, MailtoUnsubscribe: c.o.Unsubscribe != nil, Owner: c.o.Owner, MaxBytes: c.o.MaxBytes,
 	}
-	if list.Public {
-		s.ArchiveURL = c.o.Links.Archive(list.Name)
+	if v.Public {
+		s.ArchiveURL = c.o.Links.Archive(v.ListName)
 	}
 	if c.o.FeedbackSender != "" {
-		s.FeedbackID = fmt.Sprintf("%d:%s:%s:%s", v.EditionID, list.Name, v.Kind, c.o.FeedbackSender)
+		s.FeedbackID = fmt.Sprintf("%d:%s:%s:%s", v.EditionID, v.ListName, v.Kind, c.o.FeedbackSender)
 	}
 	return s
 }

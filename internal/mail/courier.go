@@ -19,7 +19,6 @@ type Store interface {
 	// PausedRelays names the relays that the operator has paused.
 	PausedRelays(ctx context.Context) ([]string, error)
 	Variant(ctx context.Context, id int64) (news.Variant, error)
-	Lists(ctx context.Context) ([]news.List, error)
 	// MarkDot commits that the final dot may follow; false: it must not.
 	MarkDot(ctx context.Context, deliveryID int64, token string) (bool, error)
 	RecordOutcomes(ctx context.Context, outcomes []news.Outcome) error
@@ -93,7 +92,6 @@ type Courier struct {
 	workers  int
 	holds    *holds
 	variants *variants
-	lists    *listBook
 	wake     chan struct{}
 
 	running sync.Mutex // one Run or Once at a time
@@ -134,7 +132,6 @@ func New(o Options) (*Courier, error) {
 	c.o = o
 	c.holds = newHolds(o.HoldAfter, o.HoldFor, o.Now)
 	c.variants = newVariants(o.Store, o.CacheBytes)
-	c.lists = &listBook{store: o.Store, now: o.Now}
 	return c, nil
 }
 

@@ -29,6 +29,7 @@ func newDesk(relays fleet, now func() time.Time, room int, spills bool) *desk {
 // share is how a relay stands in its share of the messages.
 type share struct {
 	given  float64 // messages, divided by the weight
+	taken  int     // messages
 	behind bool    // it cannot keep up: the others do not wait for it
 }
 
@@ -86,6 +87,7 @@ type spilt struct {
 // the way of others come instead; they are to be given back.
 func (d *desk) next(ctx context.Context, h *health, idle <-chan time.Time) (j job, ok bool, away []spilt) {
 	var late *time.Timer // runs as long as it is another relay's turn
+	taken := 0           // by h, when that began
 	defer func() { stopTimer(late) }()
 	for ctx.Err() == nil {
 		a := d.look(h)
@@ -93,8 +95,9 @@ func (d *desk) next(ctx context.Context, h *health, idle <-chan time.Time) (j jo
 			return a.job, a.ok, a.away
 		}
 		var passOver <-chan time.Time
-		if a.turn && late == nil {
-			late = time.NewTimer(patience)
+		if a.turn && (late == nil || a.taken != taken) { // h goes on: over another connection
+			stopTimer(late)
+			late, taken = time.NewTimer(patience), a.taken
 		} else if !a.turn {
 			stopTimer(late)
 			late = nil
@@ -107,7 +110,7 @@ func (d *desk) next(ctx context.Context, h *health, idle <-chan time.Time) (j jo
 		case <-a.changed:
 		case <-again.C:
 		case <-passOver:
-			d.passOver(h)
+			d.passOver(h, taken)
 			late = nil
 		case <-idle:
 			stopTimer(again)
@@ -133,13 +136,14 @@ type answer struct {
 	changed <-chan struct{} // worth asking again
 	wait    time.Duration   // and after that time in any case
 	turn    bool            // another relay's turn is what is waited for
+	taken   int             // by the relay that asks
 }
 
 // look finds the first job that may go through h now.
 func (d *desk) look(h *health) (a answer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	a.changed, a.wait = d.changed, time.Minute
+	a.changed, a.wait, a.taken = d.changed, time.Minute, h.share.taken
 	if len(d.jobs) == 0 {
 		return a
 	}
@@ -210,6 +214,7 @@ func (d *desk) account(h *health, now time.Time, domain string) {
 	if h.pace != nil {
 		h.pace.AllowN(now, 1)
 	}
+	h.share.taken++
 	if h.Weight > 0 {
 		h.share.given += 1 / float64(h.Weight)
 		caughtUp := true
@@ -229,10 +234,14 @@ func (d *desk) account(h *health, now time.Time, domain string) {
 	d.stir()
 }
 
-// passOver notes that those whose turn it was have not come.
-func (d *desk) passOver(h *health) {
+// passOver notes that those whose turn it was have not come, while h, which
+// has taken so many messages, could do nothing.
+func (d *desk) passOver(h *health, taken int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if h.share.taken != taken {
+		return
+	}
 	for _, o := range d.relays {
 		if o != h && o.Weight > 0 && o.share.given < h.share.given {
 			o.share.behind = true

@@ -20,7 +20,6 @@ type memStore struct {
 	now      func() time.Time
 	rows     map[int64]*memRow
 	variants map[int64]news.Variant
-	lists    []news.List
 	paused   []string // relays
 	claims   int
 
@@ -41,9 +40,9 @@ type memRow struct {
 func newMemStore(t testing.TB, people int) *memStore {
 	t.Helper()
 	spec := testSpec()
-	s := &memStore{now: time.Now, rows: map[int64]*memRow{}, variants: map[int64]news.Variant{7: spec.Variant}, lists: []news.List{{
-		ID: 1, Name: "world", Title: "Notícias do mundo", Language: "pt-BR", Public: true, OnUncertain: news.UncertainResend,
-	}}}
+	s := &memStore{now: time.Now, rows: map[int64]*memRow{}, variants: map[int64]news.Variant{}}
+	spec.Variant.Freeze(&news.List{Name: "world", Title: "Notícias do mundo", Public: true}, "")
+	s.variants[7] = spec.Variant
 	for i := range people {
 		s.add(fmt.Sprintf("reader%d@example.net", i+1))
 	}
@@ -101,8 +100,6 @@ func (s *memStore) Variant(_ context.Context, id int64) (news.Variant, error) {
 	}
 	return v, nil
 }
-
-func (s *memStore) Lists(context.Context) ([]news.List, error) { return s.lists, nil }
 
 func (s *memStore) MarkDot(ctx context.Context, id int64, token string) (bool, error) {
 	if s.onMark != nil {

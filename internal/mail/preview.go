@@ -9,7 +9,8 @@ import (
 // Preview makes the message that address would get of v, without an outbox:
 // its links lead to no delivery, its Message-ID is that of no message.
 func (c *Courier) Preview(list news.List, v news.Variant, address string, date time.Time) ([]byte, error) {
-	compiled, err := Compile(c.spec(v, list))
+	v.Freeze(&list, c.o.From)
+	compiled, err := Compile(c.spec(v))
 	if err != nil {
 		return nil, err
 	}

@@ -92,6 +92,22 @@ type Variant struct {
 	ArticleIDs []int64
 	// Group is the audience of an edition's variant.
 	Group AudienceGroup
+
+	// The list as it was when this was rendered: every attempt sends the same
+	// bytes, whatever becomes of the list meanwhile. See Freeze.
+	ListName  string
+	ListTitle string
+	Sender    string // an address or "Name <address>"; empty: the configured one
+	ReplyTo   string // empty: answers go to the sender, or where the configuration says
+	Public    bool   // has an archive
+}
+
+// Freeze keeps what a message says of its list. sender is for lists that name none.
+func (v *Variant) Freeze(l *List, sender string) {
+	v.ListName, v.ListTitle, v.Sender, v.ReplyTo, v.Public = l.Name, l.Title, l.From, l.ReplyTo, l.Public
+	if v.Sender == "" {
+		v.Sender = sender
+	}
 }
 
 // Closing is everything that turns an open edition into a closed one, stored

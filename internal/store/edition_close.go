@@ -163,6 +163,9 @@ func (t *tx) fanOut(l news.List, e news.Edition, c news.Closing) (int, error) {
 	total := int64(0)
 	for _, v := range c.Variants {
 		v.EditionID, v.ListID, v.Kind = e.ID, l.ID, news.VariantEdition
+		if v.ListName == "" {
+			v.Freeze(&l, "")
+		}
 		id, err := t.insertVariant(v)
 		if err != nil {
 			return 0, err
@@ -304,7 +307,7 @@ func (t *tx) archiveSlug(l news.List, e news.Edition, c news.Closing) (string, e
 // finishable finds closed editions without a delivery on its way: one probe of
 // deliveries_edition each (see dueListsQuery). The two states of editions stand
 // there for the partial index.
-const finishable = `SELECT e.id, e.intended FROM editions e WHERE e.state IN ('open', 'closed') AND e.state = 'closed'
+const finishable = `SELECT e.id FROM editions e WHERE e.state IN ('open', 'closed') AND e.state = 'closed'
 	AND (SELECT 1 FROM deliveries d WHERE d.edition_id = e.id AND d.state IN ('pending', 'deferred', 'claimed', 'dot_pending', 'uncertain')
 		ORDER BY d.state LIMIT 1) IS NULL
 	ORDER BY e.id`
@@ -314,35 +317,50 @@ const finishable = `SELECT e.id, e.intended FROM editions e WHERE e.state IN ('o
 // are frozen. An edition whose counts do not balance stays closed, for people
 // to see.
 func (s *Store) FinishEditions(ctx context.Context) error {
-	var rows []struct {
-		ID       int64 `db:"id"`
-		Intended int   `db:"intended"`
-	}
-	if err := s.read(ctx, "find finished editions", func(t *tx) error { return t.all(&rows, finishable) }); err != nil || len(rows) == 0 {
+	var ids []int64
+	if err := s.read(ctx, "find finished editions", func(t *tx) error { return t.all(&ids, finishable) }); err != nil || len(ids) == 0 {
 		return err
 	}
 	return s.write(ctx, "finish editions", func(t *tx) error {
-		for _, r := range rows {
-			counts, err := t.tally(r.ID)
-			if err != nil {
-				return err
-			}
-			sum, ended := 0, true
-			for state, n := range counts {
-				sum += n
-				ended = ended && state.Ended()
-			}
-			if sum != r.Intended || !ended {
-				continue
-			}
-			text, err := encode(counts)
-			if err != nil {
-				return err
-			}
-			if _, err := t.exec(`UPDATE editions SET state = 'done', done_at = $1, counts = $2 WHERE id = $3 AND state = 'closed'`, ms(t.now), text, r.ID); err != nil {
+		for _, id := range ids {
+			if err := t.finishEdition(id); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// finishEdition ends one edition if it is closed and balances. The lock keeps
+// an admin from sending one of its deliveries again between count and end.
+func (t *tx) finishEdition(id int64) error {
+	var e struct {
+		State    string `db:"state"`
+		Intended int    `db:"intended"`
+	}
+	err := t.get(&e, `SELECT state, intended FROM editions WHERE id = $1`+t.d.forUpdate, id)
+	if errors.Is(err, news.ErrNotFound) || err == nil && e.State != string(news.EditionClosed) {
+		return nil // its list was removed, or somebody else was faster
+	}
+	if err != nil {
+		return err
+	}
+	counts, err := t.tally(id)
+	if err != nil {
+		return err
+	}
+	sum, ended := 0, true
+	for state, n := range counts {
+		sum += n
+		ended = ended && state.Ended()
+	}
+	if sum != e.Intended || !ended {
+		return nil
+	}
+	text, err := encode(counts)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE editions SET state = 'done', done_at = $1, counts = $2 WHERE id = $3`, ms(t.now), text, id)
+	return err
 }

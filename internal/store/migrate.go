@@ -44,19 +44,27 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if have == want {
 		return nil
 	}
-	p, err := s.provider()
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	if _, err := p.Up(ctx); err != nil {
-		// Another process may have applied the same steps between our look and
-		// our attempt (SQLite has no session lock): then all is well.
-		if have, _, schemaErr := s.Schema(ctx); schemaErr == nil && have == want {
+	for {
+		p, err := s.provider()
+		if err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+		if _, err = p.Up(ctx); err == nil {
 			return nil
 		}
-		return fmt.Errorf("migrate: %w", explainSQLite(err))
+		// Another process may have applied the same step between our look and
+		// our attempt (SQLite has no session lock): then all is well, or the next
+		// step is to be tried.
+		now, _, schemaErr := s.Schema(ctx)
+		switch {
+		case schemaErr == nil && now == want:
+			return nil
+		case schemaErr == nil && now > have:
+			have = now
+		default:
+			return fmt.Errorf("migrate: %w", explainSQLite(err))
+		}
 	}
-	return nil
 }
 
 // Schema returns the version of the database and the newest that this binary

@@ -32,12 +32,21 @@ func (s *Store) SetRelayPaused(ctx context.Context, name string, paused bool) er
 // PausedRelays names the relays that are paused, sorted.
 func (s *Store) PausedRelays(ctx context.Context) ([]string, error) {
 	var names []string
-	err := s.read(ctx, "read paused relays", func(t *tx) error {
-		return t.all(&names, `SELECT name FROM settings WHERE name LIKE $1`, pausedRelay+"%")
+	err := s.read(ctx, "read paused relays", func(t *tx) (err error) {
+		names, err = t.pausedRelays()
+		return err
 	})
+	return names, err
+}
+
+func (t *tx) pausedRelays() ([]string, error) {
+	var names []string
+	if err := t.all(&names, `SELECT name FROM settings WHERE name LIKE $1`, pausedRelay+"%"); err != nil {
+		return nil, err
+	}
 	for i := range names {
 		names[i] = strings.TrimPrefix(names[i], pausedRelay)
 	}
 	slices.Sort(names)
-	return names, err
+	return names, nil
 }

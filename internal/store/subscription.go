@@ -280,6 +280,13 @@ func (t *tx) queueConfirm(sub news.Subscription, v news.Variant) (bool, error) {
 		return false, nil
 	}
 	v.EditionID, v.ListID, v.Kind = 0, sub.ListID, news.VariantConfirm
+	if v.ListName == "" {
+		l, err := t.listByID(sub.ListID)
+		if err != nil {
+			return false, err
+		}
+		v.Freeze(&l, "")
+	}
 	id, err := t.upsertVariant(v)
 	if err != nil {
 		return false, err
