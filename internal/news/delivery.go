@@ -47,6 +47,7 @@ type Delivery struct {
 	SubscriptionID int64         `json:"subscription_id"`
 	State          DeliveryState `json:"state"`
 	Attempts       int           `json:"attempts"`
+	Doubts         int           `json:"doubts,omitempty"` // final dots without a reply: each may be an extra copy
 	NextAt         time.Time     `json:"next_at,omitzero"`
 	ExpiresAt      time.Time     `json:"expires_at,omitzero"`
 	CreatedAt      time.Time     `json:"created_at"` // also the Date of the message: frozen

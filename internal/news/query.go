@@ -34,6 +34,9 @@ type SubscriberRow struct {
 type DeliveryQuery struct {
 	EditionID int64 // 0: all
 	State     DeliveryState
+	List      string  // name; empty: all
+	Address   Address // of the subscriber; zero: all
+	Doubtful  bool    // only those of which there may be an extra copy
 	AfterID   int64
 	Limit     int
 }
@@ -54,6 +57,8 @@ const ScopePublish = "publish"
 // Status is the state of the whole, for `gazetted status` and health checks.
 type Status struct {
 	Paused       bool        `json:"paused"`
+	PausedLists  []string    `json:"paused_lists,omitempty"`
+	PausedRelays []string    `json:"paused_relays,omitempty"`
 	Schema       int64       `json:"schema"`
 	Articles     int         `json:"articles"` // released
 	Waiting      int         `json:"waiting"`  // found, not yet released

@@ -82,14 +82,21 @@ func (s *Store) RecordOutcomes(ctx context.Context, outcomes []news.Outcome) err
 			return err
 		}
 		changed := make([]progress, 0, len(rows))
+		var attempts []attempt
 		for _, p := range rows {
 			o := byID[p.ID]
 			if o.Token == "" || o.Token != p.Token || news.DeliveryState(p.State).Ended() {
 				continue
 			}
-			changed = append(changed, p.after(o, hold[p.ListID], t.now))
+			p = p.after(o, hold[p.ListID], t.now)
+			if changed = append(changed, p); worthKeeping(o) {
+				attempts = append(attempts, p.attempt(o, t.now))
+			}
 		}
 		if err := t.storeProgress(changed); err != nil {
+			return err
+		}
+		if err := t.storeAttempts(attempts); err != nil {
 			return err
 		}
 		for _, p := range changed {
@@ -274,15 +281,21 @@ func (s *Store) RecoverDeliveries(ctx context.Context) (int, error) {
 			return err
 		}
 		inHand := map[string]bool{}
+		var attempts []attempt
 		for i, p := range rows {
 			first := p.State == string(news.DeliveryClaimed) && !inHand[p.Token]
 			if first {
 				inHand[p.Token] = true
 			}
-			rows[i] = p.recovered(first, hold[p.ListID], t.now)
+			if rows[i] = p.recovered(first, hold[p.ListID], t.now); rows[i].Crashes > p.Crashes {
+				attempts = append(attempts, p.lost(t.now))
+			}
 		}
 		t.wake(news.WakeOutbox)
-		return t.storeProgress(rows)
+		if err := t.storeProgress(rows); err != nil {
+			return err
+		}
+		return t.storeAttempts(attempts)
 	})
 	if err != nil {
 		return 0, err
@@ -303,7 +316,7 @@ func (p progress) recovered(inHand, hold bool, now time.Time) progress {
 	p.Crashes++
 	if p.State == string(news.DeliveryDotPending) {
 		p.Doubts++
-		p.Reply = "the sender was lost between the final dot and its reply"
+		p.Relay, p.Code, p.Enhanced, p.Reply = "", 0, "", lostAtDot
 		if hold {
 			p.State = string(news.DeliveryUncertain)
 			return p
@@ -314,4 +327,18 @@ func (p progress) recovered(inHand, hold bool, now time.Time) progress {
 		p.end(news.DeliveryQuarantined, now)
 	}
 	return p
+}
+
+// What stands in place of the reply that nobody read.
+const (
+	lostAtDot  = "the sender was lost between the final dot and its reply"
+	lostBefore = "the sender was lost before the final dot"
+)
+
+// lost is the attempt of a delivery whose courier did not come back.
+func (p progress) lost(now time.Time) attempt {
+	if p.State == string(news.DeliveryDotPending) {
+		return attempt{DeliveryID: p.ID, At: ms(now), State: string(news.DeliveryUncertain), Reply: lostAtDot}
+	}
+	return attempt{DeliveryID: p.ID, At: ms(now), State: string(news.DeliveryDeferred), Reply: lostBefore}
 }

@@ -205,6 +205,9 @@ func (s *Store) RemoveList(ctx context.Context, name string) error {
 			return err
 		}
 		// Deliveries have no foreign key: see the schema.
+		if _, err := t.exec(`DELETE FROM delivery_attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE list_id = $1)`, l.ID); err != nil {
+			return err
+		}
 		if _, err := t.exec(`DELETE FROM deliveries WHERE list_id = $1`, l.ID); err != nil {
 			return err
 		}

@@ -54,9 +54,19 @@ func (s *Store) Status(ctx context.Context) (news.Status, error) {
 		for _, c := range tally {
 			st.Outbox.Counts[news.DeliveryState(c.State)] = c.N
 		}
-		var err error
-		st.Paused, err = t.paused()
-		return err
+		return t.pauses(&st)
 	})
 	return st, err
+}
+
+// pauses reads all that an operator may have stopped.
+func (t *tx) pauses(st *news.Status) (err error) {
+	if st.Paused, err = t.paused(); err != nil {
+		return err
+	}
+	if err := t.all(&st.PausedLists, `SELECT name FROM lists WHERE paused ORDER BY name`); err != nil {
+		return err
+	}
+	st.PausedRelays, err = t.pausedRelays()
+	return err
 }

@@ -238,6 +238,14 @@ func (t *tx) erase(subscriberID int64) error {
 	if _, err := t.exec(`UPDATE deliveries SET reply = '' WHERE subscriber_id = $1 AND reply <> ''`, subscriberID); err != nil {
 		return err
 	}
+	for _, q := range []string{
+		`UPDATE delivery_attempts SET reply = '' WHERE delivery_id IN (SELECT id FROM deliveries WHERE subscriber_id = $1)`,
+		`DELETE FROM audit WHERE object IN (SELECT 'delivery/' || id FROM deliveries WHERE subscriber_id = $1)`, // an admin's reason may name them
+	} {
+		if _, err := t.exec(q, subscriberID); err != nil {
+			return err
+		}
+	}
 	if _, err := t.exec(`UPDATE bounces SET diagnostic = '' WHERE subscriber_id = $1`, subscriberID); err != nil {
 		return err
 	}
