@@ -161,3 +161,30 @@ host = "b"
 		}
 	}
 }
+
+func TestConfigChecksBounces(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, `[mail]
+bounce_address = "bounces+x@example.org"
+unsubscribe_address = "much.too.long.a.local.part@example.org"
+[bounce]
+imap_host = "imap.example.org"
+imap_tls = "maybe"
+poll = "0s"
+soft_limit = 0
+[hooks]
+ses_topics = ["bounces"]
+`, nil)
+	for _, want := range []string{
+		"gazetted.toml:2: mail.bounce_address", "gazetted.toml:3: mail.unsubscribe_address", "bounce.imap_username", "gazetted.toml:6: bounce.imap_tls",
+		"gazetted.toml:7: bounce.poll", "gazetted.toml:8: bounce.soft_limit", "gazetted.toml:10: hooks.ses_topics",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in\n%v", want, err)
+		}
+	}
+	cfg, err := load(t, "[mail]\nbounce_address = \"bounces@example.org\"\n", nil)
+	if err != nil || cfg.Mail.BounceAddress != "bounces@example.org" || cfg.Bounce.SoftLimit != 5 || cfg.Bounce.SoftDays != 7 {
+		t.Errorf("%+v, %v", cfg.Bounce, err)
+	}
+}

@@ -4,7 +4,7 @@
 // main.go is the table of commands; each group has a file of its own. A
 // command speaks on standard output only what was asked for, on standard error
 // what a person should know. It ends with 0, with 1 when the work failed, or
-// with 2 when it was called wrongly.
+// with 2 when it was called wrongly; bounce, with what mail servers expect.
 package main
 
 import (
@@ -56,10 +56,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintf(stderr, "hint: %s\n", h)
 	}
 	var usage *usageError
-	if errors.As(err, &usage) {
+	var coded interface{ ExitCode() int }
+	switch {
+	case errors.As(err, &usage):
 		return 2
+	case errors.As(err, &coded):
+		return coded.ExitCode()
+	default:
+		return 1
 	}
-	return 1
 }
 
 // root is the table of commands.
@@ -97,7 +102,7 @@ running daemon notices within a second.`,
 	group("run", a.demoCommand(), a.initCommand(), a.serveCommand(), a.statusCommand(), a.configCommand(), a.migrateCommand())
 	group("content", a.sourceCommand(), a.articleCommand(), a.categoryCommand(), a.tagCommand(), a.keyCommand())
 	group("people", a.listCommand(), a.subscriberCommand(), a.suppressionCommand())
-	group("sending", a.editionCommand(), a.deliveryCommand(), a.pauseCommand(), a.resumeCommand())
+	group("sending", a.editionCommand(), a.deliveryCommand(), a.bounceCommand(), a.pauseCommand(), a.resumeCommand())
 	root.AddCommand(a.versionCommand(), a.docsCommand())
 	usageEverywhere(root)
 	return root

@@ -50,6 +50,11 @@ func TestMain(m *testing.M) {
 //	relay                             start an SMTP server; $RELAY_PORT
 //	wordpress start|publish ID [FIELD=VALUE…]|trash ID|break|mend   a WordPress site; $WORDPRESS is its URL
 //	mails N                           wait until the SMTP server has N mails, write them to $WORK/mail.1 …
+//	recipient ADDR VAR FILE           put the envelope sender of the one mail to ADDR into a variable, the mail into a file
+//	mailheader FILE NAME REGEXP VAR   put the first group of a field's match into a variable
+//	exitcode N COMMAND…               run it; it must end with N
+//	settled FILE                      wait until there is such a file
+//	subst IN OUT                      copy a file with its ${VARIABLES} filled in
 //	parsefeed N                       the last answer is a feed of N items, as gofeed reads it
 func TestScript(t *testing.T) {
 	t.Parallel()
@@ -79,7 +84,8 @@ func TestScript(t *testing.T) {
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"waitfor": waitCommand, "fetch": fetchCommand, "header": headerCommand, "find": findCommand,
-					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "wordpress": wordpressCommand(t), "mails": mailsCommand, "parsefeed": parseFeedCommand,
+					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "wordpress": wordpressCommand(t), "mails": mailsCommand, "subst": substCommand, "recipient": recipientCommand,
+					"mailheader": mailHeaderCommand, "exitcode": exitCodeCommand, "settled": settledCommand, "parsefeed": parseFeedCommand,
 				},
 			})
 		})

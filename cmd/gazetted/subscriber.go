@@ -215,6 +215,7 @@ func (a *app) suppressionCommand() *cobra.Command {
 			},
 		}
 	}
+	c.AddCommand(a.suppressionTransfer()...)
 	c.AddCommand(ls,
 		one("add", "Never mail this address again", func(ctx context.Context, s *store.Store, addr news.Address) error {
 			return s.Suppress(ctx, addr, news.SuppressedManual, "")
