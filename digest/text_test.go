@@ -114,8 +114,24 @@ func TestImage(t *testing.T) {
 	}
 }
 
-func TestMailto(t *testing.T) {
-	if got, want := mailto("Bread & butter + 50 %", "https://example.org/?a=1&b=2"), "mailto:?subject=Bread%20%26%20butter%20%2B%2050%20%25&body=https://example.org/%3Fa%3D1%26b%3D2"; got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+// A source that knows only the day of an article gives midnight UTC. The mail
+// shows that day, whatever the reader's zone, and no hour.
+func TestDaysAreShownWithoutAnHour(t *testing.T) {
+	for _, zone := range []string{"Europe/Istanbul", "America/New_York"} {
+		s := world()
+		s.open[0].Zone = zone
+		s.articles = s.articles[:1]
+		s.articles[0].PublishedAt, s.articles[0].UpdatedAt = at(0, 0), at(0, 0).AddDate(0, 0, 1)
+		v := due(t, s).Variants[0]
+		for part, text := range map[string]string{"HTML": v.HTML, "text": v.Text} {
+			if !strings.Contains(text, "19 November 2025") || !strings.Contains(text, "Updated 20 November 2025") {
+				t.Errorf("%s, %s part: lacks the days:\n%s", zone, part, text)
+			}
+			for _, hour := range []string{"2025, 0", "2025, 1", "2025, 2"} {
+				if strings.Contains(text, hour) {
+					t.Errorf("%s, %s part: an hour stands after a day", zone, part)
+				}
+			}
+		}
 	}
 }

@@ -37,6 +37,7 @@ func builtins() []string {
 //	date LANG TIME                  20 November 2025
 //	longdate LANG TIME              Thursday, 20 November 2025
 //	datetime LANG TIME              20 November 2025, 13:28
+//	moment LANG TIME                datetime, or date where a source knows only the day
 //	iso TIME                        2025-11-20T13:28:00+03:00
 //	dir LANG                        ltr or rtl
 //	upper LANG TEXT                 by the language's rules
@@ -57,6 +58,7 @@ func functions(w *words, i *instance) map[string]any {
 		"date":       w.dater("date"),
 		"longdate":   w.dater("date.long"),
 		"datetime":   w.dater("date.time"),
+		"moment":     w.moment,
 		"iso":        func(t time.Time) string { return t.Format(time.RFC3339) },
 		"dir":        direction,
 		"upper":      func(lang, s string) string { return cases.Upper(language.Make(lang)).String(s) },

@@ -59,8 +59,8 @@ type PageArticle struct {
 	URL       string // at its publisher
 	Summary   string
 	Byline    string // "Ana Silva and Tom Berg"; may be empty
-	Published string // "19 November 2025, 13:28"
-	Datetime  string // the same instant for machines
+	Published string // "19 November 2025, 13:28", or the day alone where the source knows no more
+	Datetime  string // the same for machines
 	Updated   string // empty unless the article was edited
 	Members   bool   // its body is not for everybody
 	Image     *PageImage
@@ -84,24 +84,30 @@ type PageImage struct {
 type PageList struct {
 	Title       string
 	Description string
-	Rhythms     []string // "every day at 07:00"
+	Rhythms     []string // "Every day at 07:00"
 	SignUp      string
 	Archive     string
+}
+
+// Side is the column of the ways to follow.
+type Side struct {
+	Lists    []PageList
+	Sections []PageTerm
+	Feeds    []PageFeed // of all articles
 }
 
 // FrontPage shows the latest articles and the ways to follow them.
 type FrontPage struct {
 	Frame
+	Side
 	Demo     bool
 	Articles []PageArticle
-	Lists    []PageList
-	Sections []PageTerm
-	Feeds    []PageFeed
 }
 
 // TermPage shows the articles of one category or tag.
 type TermPage struct {
 	Frame
+	Side
 	Term     PageTerm
 	Parents  []PageLink // outermost first
 	Articles []PageArticle
@@ -208,7 +214,8 @@ type ArchivePage struct {
 	Older    string // the next page; empty at the end
 }
 
-// PageEdition is an edition in the archive.
+// PageEdition is an edition in the archive. Its subject goes without the list's
+// title, beside which it stands.
 type PageEdition struct {
 	Subject  string
 	Date     string
@@ -238,6 +245,7 @@ type SharePage struct {
 // MailboxPage lists the captured mails, newest first.
 type MailboxPage struct {
 	Frame
+	Keyed bool // a key opens it to others than this machine
 	Mails []PageMail
 }
 

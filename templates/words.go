@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
+
+	"gazetted/internal/news"
 )
 
 // words is the catalogue: the fixed texts and the dates of each language, one
@@ -195,6 +197,14 @@ func (w *words) dater(key string) func(lang string, t time.Time) string {
 			"minute", fmt.Sprintf("%02d", t.Minute()),
 			"half", w.say(lang, half))
 	}
+}
+
+// moment is a date of an article.
+func (w *words) moment(lang string, t time.Time) string {
+	if news.DateOnly(t) {
+		return w.dater("date")(lang, t.UTC())
+	}
+	return w.dater("date.time")(lang, t)
 }
 
 // direction is the writing direction of a language for the dir attribute.

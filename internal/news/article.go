@@ -97,6 +97,13 @@ func (a *Article) Edited() bool {
 	return a.UpdatedAt.Sub(a.PublishedAt) >= time.Minute
 }
 
+// DateOnly tells whether t, of an article, is a day without a time: sources that
+// know only the date give midnight UTC. Such a date is shown as it stands in
+// UTC, because in another zone it could be another day.
+func DateOnly(t time.Time) bool {
+	return !t.IsZero() && t.Equal(t.Truncate(24*time.Hour))
+}
+
 // TermIDs lists the ids of the categories and tags of a.
 func (a *Article) TermIDs() []int64 {
 	ids := make([]int64, 0, len(a.Categories)+len(a.Tags))

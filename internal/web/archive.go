@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"gazetted/internal/news"
@@ -54,7 +55,7 @@ func (s *Server) pageList(l *news.List) templates.PageList {
 		SignUp: s.local(s.o.Links.SignUp(l.Name)), Archive: s.local(s.o.Links.Archive(l.Name)),
 	}
 	for _, f := range l.Frequencies {
-		p.Rhythms = append(p.Rhythms, rhythm(f))
+		p.Rhythms = append(p.Rhythms, capital(rhythm(f)))
 	}
 	return p
 }
@@ -118,13 +119,15 @@ func beforeID(r *http.Request) (int64, error) {
 	return id, nil
 }
 
+// pageEdition shows an edition on pages that name its list already: its subject
+// goes without.
 func (s *Server) pageEdition(l *news.List, e *news.Edition) templates.PageEdition {
 	p := templates.PageEdition{
-		Subject: e.Subject, Articles: e.Articles, URL: s.local(s.o.Links.ArchiveEdition(l.Name, e.Slug)),
+		Subject: strings.TrimPrefix(e.Subject, l.Title+": "), Articles: e.Articles, URL: s.local(s.o.Links.ArchiveEdition(l.Name, e.Slug)),
 		Datetime: stamp(e.DueAt), Date: e.DueAt.In(s.zoneOf(l)).Format("Monday, 2 January 2006"),
 	}
 	if p.Subject == "" {
-		p.Subject = l.Title + ", " + p.Date
+		p.Subject = "Edition of " + p.Date
 	}
 	return p
 }

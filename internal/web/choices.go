@@ -26,7 +26,11 @@ func readChoices(ctx context.Context, store feedStore, f url.Values, idx *termIn
 	if p.Topics, err = news.CleanTopics(f["topic"]); err != nil {
 		faults = append(faults, templates.Fault{Field: "topic", Text: "Choose at most 100 topics from those that are offered."})
 	}
-	p.Topics = current(ctx, p.Topics, idx, store)
+	asked := len(p.Topics)
+	if p.Topics = current(ctx, p.Topics, idx, store); asked > 0 && len(p.Topics) == 0 {
+		// No topic means every article, which nobody asked for here.
+		faults = append(faults, templates.Fault{Field: "topic", Text: "The topics you chose are no longer offered. Choose others, or none to receive everything."})
+	}
 	zone := strings.TrimSpace(f.Get("zone"))
 	if l.Zone != news.ZoneSubscriber || zone == "" {
 		return p, faults

@@ -61,8 +61,5 @@ func (s *Server) when(l *news.List, name string) string {
 	if text == f.Name {
 		return " (" + text + ")"
 	}
-	if f.Cron != "" {
-		text += s.zoneWords(l)
-	}
-	return " " + text
+	return " " + text + s.zoneWords(l, text)
 }

@@ -26,7 +26,7 @@ func (s *Server) front(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	lists, err := s.publicLists(r)
+	side, err := s.side(r, idx)
 	if err != nil {
 		return err
 	}
@@ -35,12 +35,21 @@ func (s *Server) front(w http.ResponseWriter, r *http.Request) error {
 	if s.o.Demo {
 		f.Refresh = demoRefresh
 	}
-	view := templates.FrontPage{Frame: f, Demo: s.o.Demo, Articles: s.pageArticles(articles), Lists: lists, Feeds: s.pageFeeds(news.Term{})}
-	for _, t := range idx.roots() {
-		view.Sections = append(view.Sections, s.pageTerm(t))
-	}
 	s.cachePage(w)
-	return s.page(w, http.StatusOK, "front", view)
+	return s.page(w, http.StatusOK, "front", templates.FrontPage{Frame: f, Side: side, Demo: s.o.Demo, Articles: s.pageArticles(articles)})
+}
+
+// side is the column of the ways to follow.
+func (s *Server) side(r *http.Request, idx *termIndex) (templates.Side, error) {
+	lists, err := s.publicLists(r)
+	if err != nil {
+		return templates.Side{}, err
+	}
+	side := templates.Side{Lists: lists, Feeds: s.pageFeeds(news.Term{})}
+	for _, t := range idx.roots() {
+		side.Sections = append(side.Sections, s.pageTerm(t))
+	}
+	return side, nil
 }
 
 // term is the page of a category or tag.
@@ -67,9 +76,18 @@ func (s *Server) term(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	side, err := s.side(r, idx)
+	if err != nil {
+		return err
+	}
 	f := s.frame(s.topicURL(term))
 	f.Alternates = append(s.pageFeeds(term), f.Alternates...)
-	view := templates.TermPage{Frame: f, Term: s.pageTerm(term), Articles: s.pageArticles(articles)}
+	view := templates.TermPage{Frame: f, Side: side, Term: s.pageTerm(term), Articles: s.pageArticles(articles)}
+	for i := range view.Articles {
+		if k := view.Articles[i].Kicker; k != nil && k.URL == view.Term.URL {
+			view.Articles[i].Kicker = nil // the page's title says it
+		}
+	}
 	for _, child := range idx.children[term.ID] {
 		if term.Kind == news.KindCategory && idx.alive(child.ID) {
 			view.Term.Children = append(view.Term.Children, s.pageTerm(child))

@@ -281,7 +281,7 @@ func (h *house) edition(subject string) {
 		h.ok(err)
 		articles, err := h.db.ArticlesBetween(ctx, groups[0].ServedThrough, e.CutoffSeq, 100)
 		h.ok(err)
-		c := news.Closing{Edition: e, Articles: articles, Subject: subject, Slug: strings.ToLower(strings.ReplaceAll(subject, " ", "-")), Now: h.clock.Now()}
+		c := news.Closing{Edition: e, Articles: articles, Subject: "World news: " + subject, Slug: strings.ToLower(strings.ReplaceAll(subject, " ", "-")), Now: h.clock.Now()}
 		for i, g := range groups {
 			v := news.Variant{Language: "en", Nonce: fmt.Sprintf("n0nce%d", i), Subject: subject, Text: "-", Group: g}
 			v.HTML = `<html><body><style>p{color:red}</style>`

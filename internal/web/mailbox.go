@@ -75,7 +75,7 @@ func (s *Server) mailbox(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("list captured mails: %w", err)
 	}
-	view := templates.MailboxPage{Frame: s.mailboxFrame(r)}
+	view := templates.MailboxPage{Frame: s.mailboxFrame(r), Keyed: s.o.MailboxKey != ""}
 	for _, m := range mails {
 		view.Mails = append(view.Mails, s.pageMail(r, m))
 	}
@@ -92,12 +92,18 @@ func (s *Server) pageMail(r *http.Request, m news.CapturedMail) templates.PageMa
 	}
 }
 
-// person takes the brackets from an address without a name.
+// person writes a sender or recipient without the quotes and brackets that the
+// header needs; what is no address stays as it is.
 func person(field string) string {
-	if strings.HasPrefix(field, "<") {
-		return strings.Trim(field, "<>")
+	a, err := mail.ParseAddress(field)
+	switch {
+	case err != nil:
+		return field
+	case a.Name == "":
+		return a.Address
+	default:
+		return a.Name + " <" + a.Address + ">"
 	}
-	return field
 }
 
 func size(n int64) string {

@@ -50,6 +50,9 @@ func TestMailboxIsShownToThisMachineOnly(t *testing.T) {
 	if a := h.get("/mailbox?key=sesame"); !strings.Contains(a.body, "/mailbox/"+name+"?key=sesame") {
 		t.Error("the key is not handed on")
 	}
+	if a := h.get("/mailbox?key=sesame"); strings.Contains(a.body, "Only this machine") || !strings.Contains(a.body, "whoever has the key") {
+		t.Error("the page claims to be for this machine alone")
+	}
 	none := newHouse(t)
 	none.want(none.get("/mailbox", from("127.0.0.1:5")), 404)
 }

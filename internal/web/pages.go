@@ -100,9 +100,17 @@ func (s *Server) index(ctx context.Context) (*termIndex, error) {
 	return s.feeds.index(ctx)
 }
 
-// day and minute are how dates are shown to people.
+// minute is how an instant is shown to people.
 func (s *Server) minute(t time.Time) string {
 	return t.In(s.o.Site.Zone).Format("2 January 2006, 15:04")
+}
+
+// moment is how a date of an article is shown.
+func (s *Server) moment(t time.Time) string {
+	if news.DateOnly(t) {
+		return t.UTC().Format("2 January 2006")
+	}
+	return s.minute(t)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -112,15 +120,18 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 func (s *Server) pageArticle(a *news.Article) templates.PageArticle {
 	p := templates.PageArticle{
 		Title: a.Title, URL: a.URL, Byline: byline(a.Authors),
-		Published: s.minute(a.PublishedAt), Datetime: stamp(a.PublishedAt),
+		Published: s.moment(a.PublishedAt), Datetime: stamp(a.PublishedAt),
 		Members: a.Visibility != news.VisibilityPublic,
-		Share:   s.local(s.o.Links.Share(a.ID)), Mail: mailto(a), Discuss: a.CommentsURL,
+		Share:   s.local(s.o.Links.Share(a.ID)), Mail: news.MailLink(a.Title, a.Title+"\r\n\r\n"+a.URL), Discuss: a.CommentsURL,
 	}
 	if p.Title == "" {
 		p.Title = a.URL
 	}
 	if a.Edited() {
-		p.Updated = s.minute(a.UpdatedAt)
+		p.Updated = s.moment(a.UpdatedAt)
+	}
+	if news.DateOnly(a.PublishedAt) {
+		p.Datetime = a.PublishedAt.UTC().Format(time.DateOnly)
 	}
 	if !p.Members {
 		p.Summary = a.Summary
@@ -166,11 +177,4 @@ func byline(authors []news.Author) string {
 	}
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " and " + names[last]
-}
-
-// mailto opens the reader's own mail program with the article's link.
-func mailto(a *news.Article) string {
-	// RFC 6068 §5: spaces as %20; a plus would stay a plus.
-	esc := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
-	return "mailto:?subject=" + esc(a.Title) + "&body=" + esc(a.Title+"\r\n\r\n"+a.URL)
 }

@@ -33,7 +33,7 @@ func rhythm(f news.Frequency) string {
 	if err != nil {
 		return f.Name
 	}
-	at := fmt.Sprintf(" at %02d:%02d", hour, minute)
+	at := fmt.Sprintf(hourWord+"%02d:%02d", hour, minute)
 	switch {
 	case p[2] == "*" && p[4] == "*":
 		return "every day" + at
@@ -47,6 +47,18 @@ func rhythm(f news.Frequency) string {
 		}
 	}
 	return f.Name
+}
+
+// hourWord stands before the hour of a rhythm, and in no other: the name of a
+// frequency has no spaces.
+const hourWord = " at "
+
+// capital writes a rhythm, or the name of a frequency, as the start of a line.
+func capital(text string) string {
+	if !strings.Contains(text, " ") {
+		text = strings.ReplaceAll(text, "-", " ")
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // minutely words "*" and "*/N" in the minutes.

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"net/url"
 
 	"gazetted/internal/news"
 	"gazetted/templates"
@@ -34,22 +33,10 @@ func (s *Server) share(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// networks are plain links to the share forms of social networks.
 func networks(a *news.Article) []templates.PageLink {
-	with := func(base string, pairs ...string) string {
-		q := url.Values{}
-		for i := 0; i+1 < len(pairs); i += 2 {
-			q.Set(pairs[i], pairs[i+1])
-		}
-		return base + "?" + q.Encode()
+	var out []templates.PageLink
+	for _, n := range news.ShareLinks(a.Title, a.URL) {
+		out = append(out, templates.PageLink{Text: n.Network, URL: n.URL})
 	}
-	return []templates.PageLink{
-		{Text: "Facebook", URL: with("https://www.facebook.com/sharer/sharer.php", "u", a.URL)},
-		{Text: "X", URL: with("https://x.com/intent/post", "url", a.URL, "text", a.Title)},
-		{Text: "Bluesky", URL: with("https://bsky.app/intent/compose", "text", a.Title+" "+a.URL)},
-		{Text: "WhatsApp", URL: with("https://wa.me/", "text", a.Title+" "+a.URL)},
-		{Text: "Telegram", URL: with("https://t.me/share/url", "url", a.URL, "text", a.Title)},
-		{Text: "LinkedIn", URL: with("https://www.linkedin.com/sharing/share-offsite/", "url", a.URL)},
-		{Text: "Reddit", URL: with("https://www.reddit.com/submit", "url", a.URL, "title", a.Title)},
-	}
+	return out
 }

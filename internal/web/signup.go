@@ -199,20 +199,20 @@ func (s *Server) frequencies(l *news.List, chosen string) []templates.Choice {
 	}
 	out := make([]templates.Choice, 0, len(l.Frequencies))
 	for _, f := range l.Frequencies {
-		c := templates.Choice{Value: f.Name, Label: f.Name, Detail: rhythm(f), Chosen: f.Name == chosen}
-		c.Label = strings.ToUpper(c.Label[:1]) + strings.ReplaceAll(c.Label[1:], "-", " ")
-		if f.Cron != "" {
-			c.Detail += s.zoneWords(l)
-		}
-		if c.Detail == f.Name {
-			c.Detail = ""
+		c := templates.Choice{Value: f.Name, Label: capital(f.Name), Chosen: f.Name == chosen}
+		if text := rhythm(f); text != f.Name {
+			c.Detail = capital(text) + s.zoneWords(l, text)
 		}
 		out = append(out, c)
 	}
 	return out
 }
 
-func (s *Server) zoneWords(l *news.List) string {
+// zoneWords says after a rhythm whose hour it names, if it names one.
+func (s *Server) zoneWords(l *news.List, rhythm string) string {
+	if !strings.Contains(rhythm, hourWord) {
+		return ""
+	}
 	if l.Zone == news.ZoneSubscriber {
 		return ", your time"
 	}
