@@ -77,9 +77,9 @@ func (i Ignored) Handled() bool {
 
 // Received is what a message was.
 type Received struct {
-	Bounce  news.Bounce
-	Acted   bool // something changed
-	Ignored Ignored
+	Bounce  news.Bounce `json:"bounce"`
+	Acted   bool        `json:"acted"` // something changed
+	Ignored Ignored     `json:"ignored,omitempty"`
 }
 
 // BounceEvent tells a logger what came in. It holds no address.
