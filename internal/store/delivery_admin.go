@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,29 +95,30 @@ func (r handled) wrongState(want string) error {
 	return &news.FieldError{Field: "delivery", Value: fmt.Sprint(r.ID), Want: fmt.Sprintf("%s; this one is %s", want, r.State)}
 }
 
-// retryable is nil if the delivery may be sent again. What the reader no
-// longer wants never is.
+// retryable is nil if the delivery may be sent again.
 func (r handled) retryable(now time.Time) error {
 	switch news.DeliveryState(r.State) {
 	case news.DeliveryRefused, news.DeliveryExpired, news.DeliveryQuarantined, news.DeliveryUncertain, news.DeliveryDeferred:
+		return r.wanted(now)
 	default:
 		return r.wrongState("one that is refused, expired, quarantined, uncertain or deferred")
 	}
-	wanted := news.SubscriptionActive
+}
+
+// wanted is nil if the reader still waits for it. What they do not is never
+// sent: the next claim would end it as suppressed.
+func (r handled) wanted(now time.Time) error {
+	want := news.SubscriptionActive
 	if r.Kind == string(news.VariantConfirm) {
-		wanted = news.SubscriptionPending
+		want = news.SubscriptionPending
 		if r.ExpiresAt > 0 && r.ExpiresAt <= ms(now) { // as its link has
 			return &news.FieldError{Field: "delivery", Value: fmt.Sprint(r.ID), Want: "a confirmation that has not expired; the reader may sign up again"}
 		}
 	}
-	if r.Reader != string(wanted) {
-		reader := r.Reader
-		if reader == "" {
-			reader = "erased"
-		}
-		return &news.FieldError{Field: "delivery", Value: fmt.Sprint(r.ID), Want: "one whose reader still wants it; this one's is " + reader}
+	if r.Reader == string(want) {
+		return nil
 	}
-	return nil
+	return &news.FieldError{Field: "delivery", Value: fmt.Sprint(r.ID), Want: "one whose reader still wants it; this one's is " + cmp.Or(r.Reader, "erased")}
 }
 
 // RetryDelivery makes one delivery due now: one that was refused, has expired,
@@ -156,14 +158,14 @@ func (s *Store) RetryEdition(ctx context.Context, editionID int64, state news.De
 			return err
 		}
 		for _, r := range rows {
-			switch err := r.retryable(t.now); {
-			case err == nil:
-				good = append(good, r)
-			case r.State != string(news.DeliverySuppressed) && r.Reader != string(news.SubscriptionActive):
+			if r.wanted(t.now) != nil {
 				left++
-			default:
+				continue
+			}
+			if err := r.retryable(t.now); err != nil {
 				return err
 			}
+			good = append(good, r)
 		}
 		if len(rows) == pageSize(limit) {
 			next = rows[len(rows)-1].ID
