@@ -308,7 +308,7 @@ func (a *app) demoRound(ctx context.Context, d *daemon.Daemon, room *demo.Newsro
 			}
 			for _, e := range editions {
 				if e.Intended > 0 {
-					fmt.Fprintf(a.stdout, "edition:  %s, %s, %s: %d articles, %d mails\n", l.Title, f.Name, e.Zone, e.Articles, e.Intended)
+					fmt.Fprintf(a.stdout, "edition:  %s, %s, %s: %s, %s\n", l.Title, f.Name, e.Zone, counted(e.Articles, "article"), counted(e.Intended, "mail"))
 				}
 			}
 		}
@@ -326,6 +326,6 @@ func (a *app) demoRound(ctx context.Context, d *daemon.Daemon, room *demo.Newsro
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(a.stdout, fmt.Sprintf("feeds:    %d, of %d articles\n", 3*(1+len(terms)), st.Articles))
+	_, err = io.WriteString(a.stdout, fmt.Sprintf("feeds:    %d, of %s\n", 3*(1+len(terms)), counted(st.Articles, "article")))
 	return err
 }

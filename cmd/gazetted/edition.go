@@ -103,7 +103,7 @@ next slot. A running daemon sends it; so does gazetted delivery run.`,
 						a.say("nothing new in %s %s (%s): no mail", list, e.Frequency, e.Zone)
 						continue
 					}
-					a.say("edition %d: %d articles for %d subscribers (%s, %s)", e.ID, e.Articles, e.Intended, e.Frequency, e.Zone)
+					a.say("edition %d: %s for %s (%s, %s)", e.ID, counted(e.Articles, "article"), counted(e.Intended, "subscriber"), e.Frequency, e.Zone)
 				}
 				return nil
 			})

@@ -32,6 +32,14 @@ func (a *app) print(v any, header []string, rows [][]string) error {
 	return nil
 }
 
+// counted is a number of things: "1 article", "2 articles".
+func counted[N int | int64](n N, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprint(n, " ", noun)
+}
+
 func row(cells []string) table.Row {
 	out := make(table.Row, len(cells))
 	for i, c := range cells {

@@ -58,7 +58,7 @@ func (a *app) showStatus(ctx context.Context, s *store.Store) error {
 	}
 	articles := fmt.Sprintf("%d released, %d waiting", st.Articles, st.Waiting)
 	return a.fields(st, "sending", sending, "articles", articles, "sources", sources, "lists", number(st.Lists),
-		"subscribers", fmt.Sprintf("%d, %d active subscriptions", st.Subscribers, st.Active),
+		"subscribers", fmt.Sprintf("%d, %s", st.Subscribers, counted(st.Active, "active subscription")),
 		"editions under way", number(st.OpenEditions), "mails", tally(st.Outbox.Counts), "oldest waiting", clock(st.Outbox.Oldest),
 		"next slot", clock(st.NextSlot), "database", fmt.Sprintf("%s, schema %d", s.Kind(), st.Schema))
 }

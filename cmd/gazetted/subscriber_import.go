@@ -108,7 +108,7 @@ func (im *importer) file(ctx context.Context, path, rejects string) (err error) 
 	}
 	im.a.say("%d added, %d were there, %d suppressed, %d rejected", im.Added, im.Known, im.Suppressed, im.Rejected)
 	if im.Rejected > 0 {
-		return fmt.Errorf("%d rows could not be used", im.Rejected)
+		return fmt.Errorf("%s could not be used", counted(im.Rejected, "row"))
 	}
 	return nil
 }
