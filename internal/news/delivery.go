@@ -80,6 +80,13 @@ type Outcome struct {
 	Suppress bool
 }
 
+// Dot asks for the final dot of a delivery through a relay.
+type Dot struct {
+	DeliveryID int64
+	Token      string
+	Relay      string
+}
+
 // OutboxState is an overview for status pages and metrics.
 type OutboxState struct {
 	Counts DeliveryTally `json:"counts"`

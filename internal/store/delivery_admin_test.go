@@ -430,13 +430,13 @@ func TestAPausedRelayGetsNoDot(t *testing.T) {
 		if err != nil || fmt.Sprint(st.PausedLists, st.PausedRelays) != "[quiet] [main]" || st.Paused {
 			t.Errorf("%+v, %v", st, err)
 		}
-		if ok, err := w.db.MarkDotThrough(t.Context(), ds[0].ID, ds[0].Token, "main"); ok || err != nil {
+		if may, err := w.db.Settle(t.Context(), nil, []news.Dot{{DeliveryID: ds[0].ID, Token: ds[0].Token, Relay: "main"}}); err != nil || may[0] {
 			t.Error("a dot through a paused relay", err)
 		}
 		if d := w.delivery(ds[0].ID); d.State != news.DeliveryDeferred || d.Attempts != 0 || d.NextAt.After(w.db.Clock.Now()) {
 			t.Errorf("not handed back: %+v", d)
 		}
-		if ok, err := w.db.MarkDotThrough(t.Context(), ds[1].ID, ds[1].Token, "spare"); !ok || err != nil {
+		if may, err := w.db.Settle(t.Context(), nil, []news.Dot{{DeliveryID: ds[1].ID, Token: ds[1].Token, Relay: "spare"}}); err != nil || !may[0] {
 			t.Error("the pause reached another relay", err)
 		}
 	})

@@ -198,35 +198,3 @@ func (t *tx) take(rows []deliveryRow, readers map[int64]reader, token string, le
 		token, ms(until), lease.Milliseconds(), list)
 	return out, err
 }
-
-// MarkDot notes that the final dot of a claimed delivery is about to be sent,
-// and begins its lease anew. It is false if the delivery is not the caller's to
-// send: the lease is over, the reader has left, or sending was paused (then the
-// delivery is handed back). The caller must then drop the connection without
-// the dot. After true it may have been delivered, whatever happens.
-func (s *Store) MarkDot(ctx context.Context, deliveryID int64, token string) (bool, error) {
-	return s.MarkDotThrough(ctx, deliveryID, token, "")
-}
-
-// MarkDotThrough is MarkDot for the connection to a relay: the pause of that
-// relay counts, too, from the moment in which it was asked for.
-func (s *Store) MarkDotThrough(ctx context.Context, deliveryID int64, token, relay string) (bool, error) {
-	if token == "" {
-		return false, nil
-	}
-	var ok bool
-	err := s.write(ctx, "mark dot", func(t *tx) error {
-		const ours = ` WHERE id = $1 AND token = $2 AND state = 'claimed'`
-		const paused = `(EXISTS (SELECT 1 FROM settings WHERE name = 'paused' AND value = 'true' OR name = $4)
-			OR EXISTS (SELECT 1 FROM lists l WHERE l.id = deliveries.list_id AND l.paused))`
-		n, err := t.exec(`UPDATE deliveries SET state = 'dot_pending', next_at = CAST($3 AS BIGINT) + lease`+ours+` AND next_at > $3 AND NOT `+paused,
-			deliveryID, token, ms(t.now), pausedRelay+relay)
-		if ok = n == 1; ok || err != nil {
-			return err
-		}
-		_, err = t.exec(`UPDATE deliveries SET state = 'deferred', token = '', next_at = $3, attempts = attempts - 1`+ours+` AND `+paused,
-			deliveryID, token, ms(t.now), pausedRelay+relay)
-		return err
-	})
-	return ok && err == nil, err
-}

@@ -55,59 +55,56 @@ func (p *progress) end(state news.DeliveryState, now time.Time) {
 // whose final reply was lost is sent again or held, as its list says. A hard
 // bounce (Suppress) also suppresses the address and ends all its subscriptions.
 func (s *Store) RecordOutcomes(ctx context.Context, outcomes []news.Outcome) error {
+	_, err := s.Settle(ctx, outcomes, nil)
+	return err
+}
+
+// recordOutcomes stores any outcomes; signer is needed if one of them suppresses.
+func (t *tx) recordOutcomes(signer *news.Signer, outcomes []news.Outcome) error {
 	if len(outcomes) == 0 {
 		return nil
 	}
-	signer, err := s.signer(ctx)
+	byID := make(map[int64]news.Outcome, len(outcomes))
+	for _, o := range outcomes {
+		byID[o.DeliveryID] = o
+	}
+	if err := t.lockBounced(byID); err != nil {
+		return err
+	}
+	rows, err := t.progressOf(byID)
 	if err != nil {
 		return err
 	}
-	byID := make(map[int64]news.Outcome, len(outcomes))
-	for _, o := range outcomes {
-		if !o.State.Ended() && o.State != news.DeliveryDeferred && o.State != news.DeliveryUncertain {
-			return fmt.Errorf("record outcomes: %q is no outcome", o.State)
-		}
-		byID[o.DeliveryID] = o
+	hold, err := t.holdingLists()
+	if err != nil {
+		return err
 	}
-	return s.write(ctx, "record outcomes", func(t *tx) error {
-		if err := t.lockBounced(byID); err != nil {
-			return err
+	changed := make([]progress, 0, len(rows))
+	var attempts []attempt
+	for _, p := range rows {
+		o := byID[p.ID]
+		if o.Token == "" || o.Token != p.Token || news.DeliveryState(p.State).Ended() {
+			continue
 		}
-		rows, err := t.progressOf(byID)
-		if err != nil {
-			return err
+		p = p.after(o, hold[p.ListID], t.now)
+		if changed = append(changed, p); worthKeeping(o) {
+			attempts = append(attempts, p.attempt(o, t.now))
 		}
-		hold, err := t.holdingLists()
-		if err != nil {
-			return err
-		}
-		changed := make([]progress, 0, len(rows))
-		var attempts []attempt
-		for _, p := range rows {
-			o := byID[p.ID]
-			if o.Token == "" || o.Token != p.Token || news.DeliveryState(p.State).Ended() {
-				continue
-			}
-			p = p.after(o, hold[p.ListID], t.now)
-			if changed = append(changed, p); worthKeeping(o) {
-				attempts = append(attempts, p.attempt(o, t.now))
-			}
-		}
-		if err := t.storeProgress(changed); err != nil {
-			return err
-		}
-		if err := t.storeAttempts(attempts); err != nil {
-			return err
-		}
-		for _, p := range changed {
-			if o := byID[p.ID]; o.Suppress && p.Known {
-				if err := t.bounce(signer, p.SubscriberID, o); err != nil {
-					return err
-				}
+	}
+	if err := t.storeProgress(changed); err != nil {
+		return err
+	}
+	if err := t.storeAttempts(attempts); err != nil {
+		return err
+	}
+	for _, p := range changed {
+		if o := byID[p.ID]; o.Suppress && p.Known {
+			if err := t.bounce(signer, p.SubscriberID, o); err != nil {
+				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // after is p once o is known. Pure.
