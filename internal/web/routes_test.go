@@ -243,3 +243,14 @@ func TestRhythm(t *testing.T) {
 		}
 	}
 }
+
+func TestPerson(t *testing.T) {
+	for field, want := range map[string]string{
+		`"World briefing" <world@example.org>`: "World briefing <world@example.org>", "<ana@example.org>": "ana@example.org", "ana@example.org": "ana@example.org",
+		"Wörld <w@example.org>": "Wörld <w@example.org>", `"Ruiz, \"Ana\"" <ana@example.org>`: `Ruiz, "Ana" <ana@example.org>`, "nobody": "nobody", "": "",
+	} {
+		if got := person(field); got != want {
+			t.Errorf("person(%q) = %q, want %q", field, got, want)
+		}
+	}
+}
