@@ -51,13 +51,19 @@ func allowedImports() map[string][]string {
 		"internal/smtptest": {},
 		"internal/wptest":   {},
 		"internal/testenv":  {},
+
+		// Fault runs, a program beside the product: they drive its binary and read its ledger.
+		"internal/faults":      {"internal/faults/run", "internal/faults/sink", "internal/news"},
+		"internal/faults/run":  {"internal/faults/sink", "internal/news", "internal/store"},
+		"internal/faults/sink": {},
 	}
 }
 
 // reserved maps an import path (and all below it) to the packages whose code may import
 // it. Nil means nobody, tests included.
 func reserved() map[string][]string {
-	database := []string{"migrations", "internal/dbtest", "internal/store", "internal/testenv"}
+	// Fault runs hold locks and let time pass for rows, as no method of the store does.
+	database := []string{"migrations", "internal/dbtest", "internal/faults/run", "internal/store", "internal/testenv"}
 	return map[string][]string{
 		// A query outside the store is a query that was not tried on both databases.
 		"database/sql":             database,
@@ -264,8 +270,8 @@ func TestComplaints(t *testing.T) {
 		{"package at the root", map[string]string{"doc.go": "fmt"}, ".: no package belongs at the root"},
 		{"news imports a library", map[string]string{"internal/news/a.go": "golang.org/x/net/html"}, "internal/news: may import only the standard library and the Unicode tables, not golang.org/x/net/html"},
 		{"news imports the standard library", map[string]string{"internal/news/a.go": "net/mail"}, ""},
-		{"a driver below its module", map[string]string{"digest/a.go": "modernc.org/sqlite/lib"}, "digest: may not import modernc.org/sqlite/lib (reserved for [migrations internal/dbtest internal/store internal/testenv])"},
-		{"a later major version", map[string]string{"daemon/a.go": "github.com/pressly/goose/v3"}, "daemon: may not import github.com/pressly/goose/v3 (reserved for [migrations internal/dbtest internal/store internal/testenv])"},
+		{"a driver below its module", map[string]string{"digest/a.go": "modernc.org/sqlite/lib"}, "digest: may not import modernc.org/sqlite/lib (reserved for [migrations internal/dbtest internal/faults/run internal/store internal/testenv])"},
+		{"a later major version", map[string]string{"daemon/a.go": "github.com/pressly/goose/v3"}, "daemon: may not import github.com/pressly/goose/v3 (reserved for [migrations internal/dbtest internal/faults/run internal/store internal/testenv])"},
 		{"the store queries", map[string]string{"internal/store/a.go": "database/sql"}, ""},
 		{"a stage logs", map[string]string{"internal/mail/a.go": "log/slog"}, "internal/mail: may not import log/slog (reserved for [cmd/gazetted daemon internal/web])"},
 		{"the daemon logs", map[string]string{"daemon/a.go": "log/slog"}, ""},
