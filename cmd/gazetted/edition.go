@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -152,6 +154,10 @@ func firstOf(texts ...string) string {
 func (a *app) editionShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show an edition, its articles and what became of its mails", Args: cobra.ExactArgs(1),
+		Long: `Shows one edition: its frozen articles, whether every intended recipient is
+accounted for, and while its mails go out, how fast they do and how long it
+takes at that speed.`,
+		Example: "  gazetted edition show 12",
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := parseID("ID", args[0])
 			if err != nil {
@@ -171,21 +177,77 @@ func (a *app) showEdition(ctx context.Context, s *store.Store, id int64) error {
 	if err != nil {
 		return err
 	}
+	var pace *news.Pace
+	paused := ""
+	if e.State == news.EditionClosed {
+		p, err := s.Pace(ctx, id)
+		if err != nil {
+			return err
+		}
+		pace = &p
+		if paused, err = pausedText(ctx, s, e.ListName); err != nil {
+			return err
+		}
+	}
+	balance, balanced := balanceText(e)
 	if a.json {
 		return a.printJSON(struct {
 			news.Edition
-			Frozen []news.Article `json:"frozen"`
-		}{e, some(articles)})
+			Balanced bool           `json:"balanced"`
+			Pace     *news.Pace     `json:"pace,omitempty"`
+			Frozen   []news.Article `json:"frozen"`
+		}{e, balanced, pace, some(articles)})
 	}
+	speed, left := paceText(pace)
 	if err := a.fields(e, "edition", number(int(e.ID)), "list", e.ListName, "frequency", e.Frequency, "zone", e.Zone, "slot", e.SlotKey,
 		"due", clock(e.DueAt), "state", string(e.State), "note", e.Note, "subject", e.Subject, "archive page", e.Slug,
-		"closed", clock(e.ClosedAt), "done", clock(e.DoneAt), "mails", fmt.Sprintf("%d intended: %s", e.Intended, tally(e.Counts))); err != nil {
+		"closed", clock(e.ClosedAt), "done", clock(e.DoneAt), "mails", balance, "paused", paused, "speed", speed, "time left", left); err != nil {
 		return err
 	}
 	for _, art := range articles {
 		fmt.Fprintf(a.stdout, "  %d  %s\n", art.Seq, oneLine(art.Title))
 	}
 	return nil
+}
+
+// balanceText says whether every intended recipient is accounted for.
+func balanceText(e news.Edition) (text string, balanced bool) {
+	sum := e.Counts.Sum()
+	if balanced = sum == e.Intended; balanced {
+		return fmt.Sprintf("%d intended = %s", e.Intended, tally(e.Counts)), true
+	}
+	return fmt.Sprintf("DOES NOT BALANCE: %d intended, %d in the ledger: %s", e.Intended, sum, tally(e.Counts)), false
+}
+
+// paceText says how fast an edition goes out; nothing where none does.
+func paceText(p *news.Pace) (speed, left string) {
+	if p == nil || p.Waiting == 0 {
+		return "", ""
+	}
+	speed = fmt.Sprintf("%.3g mails per second over the last minute, %d to go", p.PerSecond, p.Waiting)
+	if p.Left > 0 {
+		left = "about " + time.Duration(p.Left).String() + " at this speed"
+	}
+	return speed, left
+}
+
+// pausedText says what keeps a list's mails back.
+func pausedText(ctx context.Context, s *store.Store, list string) (string, error) {
+	st, err := s.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	var words []string
+	if st.Paused {
+		words = append(words, "everything")
+	}
+	if slices.Contains(st.PausedLists, list) {
+		words = append(words, "this list")
+	}
+	for _, name := range st.PausedRelays {
+		words = append(words, "relay "+name)
+	}
+	return strings.Join(words, ", "), nil
 }
 
 // tally writes counts by state, largest first.

@@ -102,7 +102,7 @@ running daemon notices within a second.`,
 	group("run", a.demoCommand(), a.initCommand(), a.serveCommand(), a.statusCommand(), a.configCommand(), a.migrateCommand())
 	group("content", a.sourceCommand(), a.articleCommand(), a.categoryCommand(), a.tagCommand(), a.keyCommand())
 	group("people", a.listCommand(), a.subscriberCommand(), a.suppressionCommand())
-	group("sending", a.editionCommand(), a.deliveryCommand(), a.bounceCommand(), a.pauseCommand(), a.resumeCommand())
+	group("sending", a.editionCommand(), a.deliveryCommand(), a.uncertainCommand(), a.bounceCommand(), a.pauseCommand(), a.resumeCommand())
 	root.AddCommand(a.versionCommand(), a.docsCommand())
 	usageEverywhere(root)
 	return root

@@ -48,6 +48,8 @@ func TestMain(m *testing.M) {
 //	find REGEXP VAR                   put the first group of the last answer's match into a variable
 //	readkey FILE VAR                  put the first line of a file into a variable
 //	relay                             start an SMTP server; $RELAY_PORT
+//	relaysays STAGE ADDR REPLY [N]    it answers so at that stage (rcpt, dot …) for ADDR ("": all), N times (0: for ever);
+//	                                  the reply "taken" keeps the message at the dot and hangs up; without arguments it is well again
 //	wordpress start|publish ID [FIELD=VALUE…]|trash ID|break|mend   a WordPress site; $WORDPRESS is its URL
 //	mails N                           wait until the SMTP server has N mails, write them to $WORK/mail.1 …
 //	recipient ADDR VAR FILE           put the envelope sender of the one mail to ADDR into a variable, the mail into a file
@@ -84,7 +86,7 @@ func TestScript(t *testing.T) {
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"waitfor": waitCommand, "fetch": fetchCommand, "header": headerCommand, "find": findCommand,
-					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "wordpress": wordpressCommand(t), "mails": mailsCommand, "subst": substCommand, "recipient": recipientCommand,
+					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "relaysays": relaySaysCommand, "wordpress": wordpressCommand(t), "mails": mailsCommand, "subst": substCommand, "recipient": recipientCommand,
 					"mailheader": mailHeaderCommand, "exitcode": exitCodeCommand, "settled": settledCommand, "parsefeed": parseFeedCommand,
 				},
 			})

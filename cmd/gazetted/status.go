@@ -5,34 +5,13 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"gazetted/internal/news"
 	"gazetted/internal/store"
 )
-
-func (a *app) pauseCommand() *cobra.Command {
-	return a.pauseTo("pause", true, "Stop all sending; watching and feeds go on", "paused: no mail leaves until `gazetted resume`")
-}
-
-func (a *app) resumeCommand() *cobra.Command {
-	return a.pauseTo("resume", false, "Send again", "resumed")
-}
-
-func (a *app) pauseTo(use string, paused bool, about, done string) *cobra.Command {
-	return &cobra.Command{
-		Use: use, Short: about, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withStore(c.Context(), func(s *store.Store) error {
-				if err := s.SetPaused(c.Context(), paused); err != nil {
-					return err
-				}
-				a.say("%s", done)
-				return nil
-			})
-		},
-	}
-}
 
 func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
@@ -56,10 +35,15 @@ func (a *app) showStatus(ctx context.Context, s *store.Store) error {
 	if st.Failing > 0 {
 		sources += fmt.Sprintf(", %d failing (see `gazetted source ls`)", st.Failing)
 	}
+	held := ""
+	if n := st.Outbox.Counts[news.DeliveryUncertain]; n > 0 {
+		held = counted(n, "mail") + " for you to decide about (see `gazetted uncertain ls`)"
+	}
 	articles := fmt.Sprintf("%d released, %d waiting", st.Articles, st.Waiting)
-	return a.fields(st, "sending", sending, "articles", articles, "sources", sources, "lists", number(st.Lists),
+	return a.fields(st, "sending", sending, "paused lists", strings.Join(st.PausedLists, ", "), "paused relays", strings.Join(st.PausedRelays, ", "),
+		"articles", articles, "sources", sources, "lists", number(st.Lists),
 		"subscribers", fmt.Sprintf("%d, %s", st.Subscribers, counted(st.Active, "active subscription")),
-		"editions under way", number(st.OpenEditions), "mails", tally(st.Outbox.Counts), "oldest waiting", clock(st.Outbox.Oldest),
+		"editions under way", number(st.OpenEditions), "mails", tally(st.Outbox.Counts), "held", held, "oldest waiting", clock(st.Outbox.Oldest),
 		"next slot", clock(st.NextSlot), "database", fmt.Sprintf("%s, schema %d", s.Kind(), st.Schema))
 }
 

@@ -54,3 +54,12 @@ type Pace struct {
 	PerSecond float64  `json:"per_second"` // ends reached, over the last minute or since the edition closed
 	Left      Duration `json:"left"`       // until all have ended at this speed; 0: not known
 }
+
+// Sum is how many deliveries were counted.
+func (c DeliveryTally) Sum() int {
+	sum := 0
+	for _, n := range c {
+		sum += n
+	}
+	return sum
+}

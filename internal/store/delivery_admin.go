@@ -58,10 +58,11 @@ func (t *tx) log(object string) ([]news.LogEntry, error) {
 	return out, nil
 }
 
-// Uncertain pages through the deliveries that are held because their final
-// reply was lost. ResolveUncertain decides about each.
-func (s *Store) Uncertain(ctx context.Context, afterID int64, limit int) ([]news.Delivery, error) {
-	return s.Deliveries(ctx, news.DeliveryQuery{State: news.DeliveryUncertain, AfterID: afterID, Limit: limit})
+// Uncertain is Deliveries for those that are held because their final reply was
+// lost. ResolveUncertain decides about each.
+func (s *Store) Uncertain(ctx context.Context, q news.DeliveryQuery) ([]news.Delivery, error) {
+	q.State = news.DeliveryUncertain
+	return s.Deliveries(ctx, q)
 }
 
 // handled is a delivery in the hands of an admin.

@@ -311,11 +311,11 @@ func TestUncertainDeliveriesAreResolved(t *testing.T) {
 			w.dot(d)
 		}
 		w.record(outcome(ds[0], news.DeliveryUncertain), outcome(ds[1], news.DeliveryUncertain), accepted(ds[2]))
-		held, err := w.db.Uncertain(t.Context(), 0, 10)
+		held, err := w.db.Uncertain(t.Context(), news.DeliveryQuery{List: "world"})
 		if err != nil || len(held) != 2 || held[0].ID != ds[0].ID || held[0].Doubts != 1 || held[0].Address == "" {
 			t.Fatalf("%+v, %v", held, err)
 		}
-		if rest, err := w.db.Uncertain(t.Context(), held[0].ID, 10); err != nil || len(rest) != 1 {
+		if rest, err := w.db.Uncertain(t.Context(), news.DeliveryQuery{AfterID: held[0].ID}); err != nil || len(rest) != 1 {
 			t.Errorf("%+v, %v", rest, err)
 		}
 		wantField(t, w.db.ResolveUncertain(t.Context(), ds[2].ID, true), "this one is accepted")

@@ -153,7 +153,7 @@ func (r deliveryRow) delivery() news.Delivery {
 		NextAt: at(r.NextAt), ExpiresAt: at(r.ExpiresAt), CreatedAt: at(r.CreatedAt), EndedAt: at(r.EndedAt),
 		Relay: r.Relay, Code: r.Code, Enhanced: r.Enhanced, Reply: r.Reply,
 	}
-	if d.State.Ended() {
+	if d.State.Ended() || d.State == news.DeliveryUncertain { // held: there is no next try
 		d.NextAt = time.Time{}
 	}
 	if r.Address != nil {
