@@ -20,6 +20,8 @@ func (s *Store) OutboxQueries() map[string]Query {
 		"readers":    {SQL: readersQuery + s.d.inInts("$1"), Args: []any{"[1,2,3]"}},
 		"leased":     {SQL: leasedQuery + s.d.skipLocked, Args: []any{int64(1), int64(2)}},
 		"finishable": {SQL: finishable},
+		"accept":     {SQL: acceptQuery(s.d), Args: []any{`[{"id": 1}]`}},
+		"dot":        {SQL: dotQuery(s.d), Args: []any{`[{"id": 1}]`}},
 		"audience":   {SQL: audienceQuery, Args: []any{int64(1), "weekly", "", int64(1)}},
 	}
 }

@@ -86,13 +86,29 @@ func (t *tx) recordAccepted(outcomes []news.Outcome) error {
 	if err != nil {
 		return err
 	}
-	// A reply often repeats the address: of the erased it is not kept.
-	_, err = t.exec(`UPDATE deliveries SET state = 'accepted', token = '', ended_at = o.at, relay = o.relay, code = o.code, enhanced = o.enhanced,
-			reply = CASE WHEN EXISTS (SELECT 1 FROM subscribers s WHERE s.id = deliveries.subscriber_id) THEN o.reply ELSE '' END
-		FROM `+t.d.settled+` AS o
-		WHERE deliveries.id = o.id AND deliveries.id `+t.d.settledIDs+` AND deliveries.token = o.token AND o.token <> ''
-			AND deliveries.state IN ('claimed', 'dot_pending', 'deferred', 'uncertain')`, list)
+	_, err = t.exec(acceptQuery(t.d), list)
 	return err
+}
+
+// acceptQuery: a reply often repeats the address: of the erased it is not kept.
+func acceptQuery(d dialect) string {
+	return `UPDATE deliveries SET state = 'accepted', token = '', ended_at = o.at, relay = o.relay, code = o.code, enhanced = o.enhanced,
+			reply = CASE WHEN EXISTS (SELECT 1 FROM subscribers s WHERE s.id = deliveries.subscriber_id) THEN o.reply ELSE '' END
+		FROM ` + d.settled + ` AS o
+		WHERE deliveries.id = o.id AND deliveries.token = o.token AND o.token <> ''
+			AND deliveries.state IN ('claimed', 'dot_pending', 'deferred', 'uncertain')`
+}
+
+// What the statements about dots have in common.
+const (
+	dotOurs   = ` WHERE deliveries.id = o.id AND deliveries.token = o.token AND o.token <> '' AND deliveries.state = 'claimed'`
+	dotPaused = `(EXISTS (SELECT 1 FROM settings WHERE name = 'paused' AND value = 'true' OR name = o.relay)
+		OR EXISTS (SELECT 1 FROM lists l WHERE l.id = deliveries.list_id AND l.paused))`
+)
+
+func dotQuery(d dialect) string {
+	return `UPDATE deliveries SET state = 'dot_pending', next_at = o.at + deliveries.lease FROM ` + d.settled + ` AS o` +
+		dotOurs + ` AND deliveries.next_at > o.at AND NOT ` + dotPaused + ` RETURNING deliveries.id`
 }
 
 // markDots moves claimed deliveries to dot_pending by compare-and-set, and says
@@ -109,12 +125,8 @@ func (t *tx) markDots(dots []news.Dot, may []bool) error {
 	if err != nil {
 		return err
 	}
-	const ours = ` WHERE deliveries.id = o.id AND deliveries.token = o.token AND o.token <> '' AND deliveries.state = 'claimed' AND deliveries.id `
-	const paused = `(EXISTS (SELECT 1 FROM settings WHERE name = 'paused' AND value = 'true' OR name = o.relay)
-		OR EXISTS (SELECT 1 FROM lists l WHERE l.id = deliveries.list_id AND l.paused))`
 	var marked []int64
-	if err := t.all(&marked, `UPDATE deliveries SET state = 'dot_pending', next_at = o.at + deliveries.lease FROM `+t.d.settled+` AS o`+
-		ours+t.d.settledIDs+` AND deliveries.next_at > o.at AND NOT `+paused+` RETURNING deliveries.id`, list); err != nil {
+	if err := t.all(&marked, dotQuery(t.d), list); err != nil {
 		return err
 	}
 	in := make(map[int64]bool, len(marked))
@@ -128,7 +140,7 @@ func (t *tx) markDots(dots []news.Dot, may []bool) error {
 		return nil
 	}
 	_, err = t.exec(`UPDATE deliveries SET state = 'deferred', token = '', next_at = o.at, attempts = attempts - 1 FROM `+t.d.settled+` AS o`+
-		ours+t.d.settledIDs+` AND `+paused, list)
+		dotOurs+` AND `+dotPaused, list)
 	return err
 }
 

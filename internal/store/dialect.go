@@ -31,10 +31,9 @@ type dialect struct {
 	// given as parameter %s. Arrays as parameters exist only on PostgreSQL,
 	// and there ANY(ARRAY(…)) keeps the index in use.
 	ints, texts string
-	// settled is the rows of the JSON array in $1 (see type settled), settledIDs
-	// their ids: what SQLite, after an ANALYZE, would otherwise look up for each
-	// of a million deliveries.
-	settled, settledIDs string
+	// settled is the rows of the JSON array in $1 (see type settled). Behind
+	// LIMIT -1 SQLite reads them once, before the table that they are joined with.
+	settled string
 	// versionTable counts the tables in which goose keeps the schema's version:
 	// where tables are listed differs.
 	versionTable string
@@ -52,8 +51,7 @@ func sqliteDialect() dialect {
 		ints:  "IN (SELECT value FROM json_each(%s))",
 		texts: "IN (SELECT value FROM json_each(%s))",
 		settled: `(SELECT value ->> 'id' AS id, value ->> 'token' AS token, value ->> 'relay' AS relay, value ->> 'at' AS at, value ->> 'code' AS code,
-			value ->> 'enhanced' AS enhanced, value ->> 'reply' AS reply FROM json_each($1))`,
-		settledIDs:   `IN (SELECT value ->> 'id' FROM json_each($1))`,
+			value ->> 'enhanced' AS enhanced, value ->> 'reply' AS reply FROM json_each($1) LIMIT -1)`,
 		versionTable: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`,
 		// SQLite reads $1 as a parameter *named* "$1"; ?1 is its ordinal form.
 		bind: func(q string) string { return strings.ReplaceAll(q, "$", "?") },
@@ -79,7 +77,6 @@ func postgresDialect() dialect {
 		texts:      "= ANY (ARRAY(SELECT v FROM jsonb_array_elements_text(%s::jsonb) AS v))",
 		settled: `(SELECT id, token, relay, at, code, enhanced, reply FROM jsonb_to_recordset($1::jsonb)
 			AS r (id bigint, token text, relay text, at bigint, code bigint, enhanced text, reply text))`,
-		settledIDs:   `IS NOT NULL`,
 		versionTable: `SELECT count(*) FROM pg_catalog.pg_class WHERE relkind = 'r' AND relname = 'goose_db_version' AND pg_catalog.pg_table_is_visible(oid)`,
 		bind:         func(q string) string { return q },
 		retryable: func(err error) bool {
