@@ -22,8 +22,9 @@ const maxRounds = 10
 // Confirmations come before editions, because somebody waits for them; lists
 // share the rest. What has expired, or whose reader has left, is ended here and
 // not returned. A delivery that was in hand at a crash comes alone, after the
-// others, so that it can take nothing down with it. While everything is
-// paused there is nothing to claim.
+// others, and the next of them only when that one has its outcome, so that it
+// can take nothing down with it. While everything is paused there is nothing to
+// claim.
 func (s *Store) ClaimDeliveries(ctx context.Context, limit int, lease time.Duration) ([]news.Delivery, error) {
 	token, err := s.token()
 	if err != nil {
@@ -35,13 +36,18 @@ func (s *Store) ClaimDeliveries(ctx context.Context, limit int, lease time.Durat
 		if paused, err := t.paused(); err != nil || paused {
 			return err
 		}
+		behind := ""
 		for range maxRounds {
-			rows, err := t.dueDeliveries(limit)
+			rows, err := t.dueDeliveries(limit, behind)
 			if err != nil || len(rows) == 0 {
 				return err
 			}
-			if out, err = t.claim(rows, token, lease); err != nil || len(out) > 0 {
+			suspects := false
+			if out, suspects, err = t.claim(rows, token, lease); err != nil || len(out) > 0 {
 				return err
+			}
+			if suspects {
+				behind = clearOnly
 			}
 		}
 		t.wake(news.WakeOutbox) // there may be more behind
@@ -57,11 +63,25 @@ const (
 	dueRange      = `d.kind = $1 AND d.state IN ('pending', 'deferred') AND d.next_at <= $2`
 	dueListsQuery = `SELECT l.id FROM lists l WHERE NOT l.paused
 		AND (SELECT 1 FROM deliveries d WHERE d.list_id = l.id AND ` + dueRange + ` ORDER BY d.next_at LIMIT 1) IS NOT NULL ORDER BY l.id`
-	dueQuery = `SELECT ` + deliveryColumns + ` FROM deliveries d WHERE ` + dueRange + ` AND d.list_id = $3 ORDER BY d.next_at LIMIT $4`
+	dueQuery = `SELECT ` + deliveryColumns + ` FROM deliveries d WHERE ` + dueRange + ` AND d.list_id = $3`
+	dueOrder = ` ORDER BY d.next_at LIMIT $4`
+	// clearOnly looks behind deliveries that were in hand at a crash.
+	clearOnly = ` AND d.crashes = 0`
+	// suspectsQuery reads deliveries_leased: no more than couriers hold.
+	suspectsQuery = `SELECT count(*) FROM deliveries d WHERE d.state IN ('claimed', 'dot_pending') AND d.crashes > 0`
 )
 
-// dueDeliveries locks what is to be claimed next, of one kind.
-func (t *tx) dueDeliveries(limit int) ([]deliveryRow, error) {
+// suspectInHand tells whether somebody holds a delivery that was in hand at a
+// crash.
+func (t *tx) suspectInHand() (bool, error) {
+	var n int
+	err := t.get(&n, suspectsQuery)
+	return n > 0, err
+}
+
+// dueDeliveries locks what is to be claimed next, of one kind. which is a
+// further condition.
+func (t *tx) dueDeliveries(limit int, which string) ([]deliveryRow, error) {
 	for _, kind := range []news.VariantKind{news.VariantConfirm, news.VariantEdition} {
 		var lists []int64
 		if err := t.all(&lists, dueListsQuery, string(kind), ms(t.now)); err != nil {
@@ -74,7 +94,7 @@ func (t *tx) dueDeliveries(limit int) ([]deliveryRow, error) {
 				break
 			}
 			var rows []deliveryRow
-			if err := t.all(&rows, dueQuery+t.d.skipLocked, string(kind), ms(t.now), id, share); err != nil {
+			if err := t.all(&rows, dueQuery+which+dueOrder+t.d.skipLocked, string(kind), ms(t.now), id, share); err != nil {
 				return nil, err
 			}
 			out = append(out, rows...)
@@ -121,10 +141,12 @@ func (t *tx) readers(rows []deliveryRow) (map[int64]reader, error) {
 	return out, nil
 }
 
-func (t *tx) claim(rows []deliveryRow, token string, lease time.Duration) ([]news.Delivery, error) {
+// claim takes those of rows that may be sent now and ends those that need not
+// be. waiting: there are only such as have to wait for one that is in hand.
+func (t *tx) claim(rows []deliveryRow, token string, lease time.Duration) (out []news.Delivery, waiting bool, err error) {
 	readers, err := t.readers(rows)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var (
 		expired, left    []int64
@@ -147,15 +169,19 @@ func (t *tx) claim(rows []deliveryRow, token string, lease time.Duration) ([]new
 		}
 	}
 	if err := t.endDeliveries(news.DeliveryExpired, expired); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := t.endDeliveries(news.DeliverySuppressed, left); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if len(clear) == 0 && len(suspected) > 0 {
+		if waiting, err = t.suspectInHand(); err != nil || waiting {
+			return nil, waiting, err
+		}
 		clear = suspected[:1]
 	}
-	return t.take(clear, readers, token, lease)
+	out, err = t.take(clear, readers, token, lease)
+	return out, false, err
 }
 
 // endDeliveries ends deliveries that nobody holds.

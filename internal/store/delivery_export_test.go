@@ -16,7 +16,7 @@ type Query struct {
 func (s *Store) OutboxQueries() map[string]Query {
 	return map[string]Query{
 		"due lists":  {SQL: dueListsQuery, Args: []any{"edition", int64(1)}},
-		"due":        {SQL: dueQuery + s.d.skipLocked, Args: []any{"edition", int64(1), int64(1), 500}},
+		"due":        {SQL: dueQuery + dueOrder + s.d.skipLocked, Args: []any{"edition", int64(1), int64(1), 500}},
 		"readers":    {SQL: readersQuery + s.d.inInts("$1"), Args: []any{"[1,2,3]"}},
 		"leased":     {SQL: leasedQuery + s.d.skipLocked, Args: []any{int64(1), int64(2)}},
 		"finishable": {SQL: finishable},

@@ -86,6 +86,9 @@ func (t *tx) recordOutcomes(signer *news.Signer, outcomes []news.Outcome) error 
 		if o.Token == "" || o.Token != p.Token || news.DeliveryState(p.State).Ended() {
 			continue
 		}
+		if p.Crashes > 0 {
+			t.wake(news.WakeOutbox) // the next of its kind may be claimed now
+		}
 		p = p.after(o, hold[p.ListID], t.now)
 		if changed = append(changed, p); worthKeeping(o) {
 			attempts = append(attempts, p.attempt(o, t.now))

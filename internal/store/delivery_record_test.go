@@ -292,10 +292,50 @@ func TestSuspectsComeOneByOneAfterTheOthers(t *testing.T) {
 		if ds := w.claim(10); len(ds) != 2 || ds[0].ID == a[0].ID || ds[0].ID == b[0].ID {
 			t.Errorf("first the others: %+v", ds)
 		}
+		w.db.Wakes.Take(news.WakeOutbox)
 		for range 2 {
-			if ds := w.claim(10); len(ds) != 1 || ds[0].ID != a[0].ID && ds[0].ID != b[0].ID {
-				t.Errorf("one by one: %+v", ds)
+			ds := w.claim(10)
+			if len(ds) != 1 || ds[0].ID != a[0].ID && ds[0].ID != b[0].ID {
+				t.Fatalf("one by one: %+v", ds)
 			}
+			// With two in hand at once, one would take the other down with it.
+			if others := w.claim(10); len(others) != 0 {
+				t.Errorf("together with another: %+v", others)
+			}
+			if !w.dot(ds[0]) {
+				t.Fatal("no dot")
+			}
+			w.record(accepted(ds[0]))
+			if w.db.Wakes.Take(news.WakeOutbox) == 0 {
+				t.Error("nobody was told that the next one may come")
+			}
+		}
+	})
+}
+
+// While one that was in hand at a crash is in hand, those that were not go on,
+// also from behind many that wait for it.
+func TestSuspectsKeepNobodyWaiting(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		mailing(w, 6, nil)
+		for range 3 {
+			w.claim(1)
+		}
+		if n := crash(w); n != 3 {
+			t.Fatalf("recovered %d", n)
+		}
+		late := w.claim(3)
+		if len(late) != 3 || len(w.claim(1)) != 1 {
+			t.Fatalf("%+v", late)
+		}
+		for i := range late {
+			o := outcome(late[i], news.DeliveryDeferred)
+			o.NextAt = w.db.Clock.Now().Add(time.Second)
+			w.record(o)
+		}
+		w.db.Clock.Advance(time.Second)
+		if ds := w.claim(2); len(ds) != 2 {
+			t.Errorf("two that were never in hand at a crash are due, and were given %+v", ds)
 		}
 	})
 }

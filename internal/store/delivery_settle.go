@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"gazetted/internal/news"
 )
@@ -86,8 +87,14 @@ func (t *tx) recordAccepted(outcomes []news.Outcome) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(acceptQuery(t.d), list)
-	return err
+	var crashes []int
+	if err := t.all(&crashes, acceptQuery(t.d), list); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(crashes, func(n int) bool { return n > 0 }) {
+		t.wake(news.WakeOutbox) // the next of its kind may be claimed now
+	}
+	return nil
 }
 
 // acceptQuery: a reply often repeats the address: of the erased it is not kept.
@@ -96,7 +103,8 @@ func acceptQuery(d dialect) string {
 			reply = CASE WHEN EXISTS (SELECT 1 FROM subscribers s WHERE s.id = deliveries.subscriber_id) THEN o.reply ELSE '' END
 		FROM ` + d.settled + ` AS o
 		WHERE deliveries.id = o.id AND deliveries.token = o.token AND o.token <> ''
-			AND deliveries.state IN ('claimed', 'dot_pending', 'deferred', 'uncertain')`
+			AND deliveries.state IN ('claimed', 'dot_pending', 'deferred', 'uncertain')
+		RETURNING deliveries.crashes`
 }
 
 // What the statements about dots have in common.
