@@ -128,7 +128,7 @@ func (r result) others() string {
 	for _, end := range []struct {
 		n    int
 		name string
-	}{{r.Refused, "refused"}, {r.Suppressed, "suppressed"}, {r.Expired, "expired"}, {r.Quarantined, "quarantined"}, {r.Held, "held"}} {
+	}{{r.Refused, "refused"}, {r.Suppressed, "suppressed"}, {r.Expired, "expired"}, {r.Quarantined, "quarantined"}, {r.Delivered, "of them delivered"}, {r.Held, "held"}} {
 		if end.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", end.n, end.name))
 		}

@@ -12,9 +12,9 @@ func table() []fault {
 	both, sqlite, postgres := []run.Kind{run.SQLite, run.Postgres}, []run.Kind{run.SQLite}, []run.Kind{run.Postgres}
 	lossy := sink.Rule{Name: "reply lost", Stage: sink.Taken, Share: 0.02, Drop: true}
 	return []fault{
-		{id: "F1", what: "SIGKILL at random, 50 to 500 ms into sending", on: both, setup: run.Setup{Subscribers: 3000}, inject: killAtRandom(100)},
+		{id: "F1", what: "SIGKILL at random, 50 to 500 ms into sending", on: both, setup: run.Setup{Subscribers: 4000}, inject: killAtRandom(100)},
 		{id: "F2", what: "SIGKILL in each of 7 phases", on: both, setup: run.Setup{Connections: 2}, inject: killInPhases(3)},
-		{id: "F3", what: "SIGKILL between edition and fan-out, and in it", on: both, setup: run.Setup{Subscribers: 1000, NoEdition: true, Frequency: "instant"}, inject: killBeforeFanOut(8)},
+		{id: "F3", what: "SIGKILL between edition and fan-out, and in it", on: both, setup: run.Setup{Subscribers: 1000, NoEdition: true, Frequency: "instant"}, inject: killBeforeFanOut(6)},
 		{id: "F4", what: "crash loop: dies 0.3 s after each start", on: both, setup: run.Setup{Subscribers: 600}, inject: crashLoop(30)},
 		{id: "F5", what: "SIGTERM in mid-sending", on: both, setup: run.Setup{Subscribers: 800}, inject: terminate(5)},
 		{id: "F5", what: "SIGTERM, relay silent, drain time over", on: both, setup: run.Setup{Drain: 2 * time.Second}, inject: terminateStuck(false)},

@@ -21,6 +21,7 @@ type Report struct {
 	// Other ends.
 	Refused, Suppressed, Expired, Quarantined int
 	Held                                      int // wait for an admin
+	Delivered                                 int // of those quarantined: the relay has them nevertheless
 	Lost                                      int // neither in the log nor with an end that says why
 	Extra                                     int // lines of the log beyond the first of each message
 	Problems                                  []string
@@ -123,6 +124,9 @@ func (j *judge) count() {
 			j.Expired++
 		case news.DeliveryQuarantined:
 			j.Quarantined++
+			if len(j.log[key]) > 0 {
+				j.Delivered++
+			}
 		case news.DeliveryUncertain:
 			j.Held++
 		default:

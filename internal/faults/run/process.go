@@ -243,7 +243,7 @@ func (p *Process) ask(ctx context.Context, method, path, form string) (int, erro
 	if form != "" {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	client := &http.Client{Timeout: 20 * time.Second}
+	client := &http.Client{Timeout: time.Minute}
 	res, err := client.Do(req)
 	if err != nil {
 		return 0, err
