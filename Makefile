@@ -46,6 +46,10 @@ fuzz: ## Fuzz every fuzz target for FUZZTIME each (10s)
 	  done; \
 	done
 
+.PHONY: faults
+faults: ## Run every fault of docs/reliability.md against the real binary (FAULTS=F1,F18 for some)
+	$(TESTENV) go run ./internal/faults --only '$(FAULTS)'
+
 .PHONY: lint
 lint: bin/tools/golangci-lint ## Run the linters (.golangci.yml gives their reasons)
 	bin/tools/golangci-lint run ./...

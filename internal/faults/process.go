@@ -415,11 +415,11 @@ func poisonedRelay(ctx context.Context, w *run.World) error {
 		return err
 	}
 	w.Injected = w.Relay.Stats().Faults["dropped at the dot"]
-	return quarantined(ctx, w, w.Injected)
+	return quarantined(ctx, w, 3)
 }
 
 func poisonedDaemon(ctx context.Context, w *run.World) error {
-	for range 6 {
+	for range 8 {
 		done, err := dieOfPoison(ctx, w)
 		if err != nil {
 			return err
@@ -428,7 +428,9 @@ func poisonedDaemon(ctx context.Context, w *run.World) error {
 			break
 		}
 	}
-	return quarantined(ctx, w, w.Injected)
+	// With several connections several deliveries are in hand at a crash, and nobody knows
+	// which was the cause: a crash may be charged to another.
+	return quarantined(ctx, w, 3+w.Connections-1)
 }
 
 // dieOfPoison runs a daemon until it has the message in hand, or has sent all others.
@@ -456,9 +458,9 @@ func dieOfPoison(ctx context.Context, w *run.World) (done bool, err error) {
 	return false, w.AgeLeases(ctx)
 }
 
-// quarantined demands that exactly one delivery is, after three times, and that the
-// command shows it.
-func quarantined(ctx context.Context, w *run.World, times int) error {
+// quarantined demands that exactly one delivery is, after three times or, with such an
+// excuse, at most most, and that the command shows it.
+func quarantined(ctx context.Context, w *run.World, most int) error {
 	out, err := w.CLI(ctx, "delivery", "ls", "--state", "quarantined", "--json")
 	if err != nil {
 		return err
@@ -470,8 +472,8 @@ func quarantined(ctx context.Context, w *run.World, times int) error {
 	if len(shown) != 1 || shown[0].Address != run.Address(7) {
 		w.Problem("the command shows %d quarantined deliveries: %s", len(shown), out)
 	}
-	if times != 3 {
-		w.Problem("it was tried %d times", times)
+	if w.Injected < 3 || w.Injected > most {
+		w.Problem("it was tried %d times", w.Injected)
 	}
 	return nil
 }

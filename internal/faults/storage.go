@@ -48,10 +48,10 @@ func killBeforeFanOut(rounds int) injection {
 				return err
 			}
 		}
-		if err := finish(ctx, w); err != nil {
+		if err := w.AllEditions(ctx); err != nil {
 			return err
 		}
-		return w.AllEditions(ctx)
+		return finish(ctx, w)
 	}
 }
 
