@@ -19,9 +19,9 @@ type Store interface {
 	// PausedRelays names the relays that the operator has paused.
 	PausedRelays(ctx context.Context) ([]string, error)
 	Variant(ctx context.Context, id int64) (news.Variant, error)
-	// MarkDot commits that the final dot may follow; false: it must not.
-	MarkDot(ctx context.Context, deliveryID int64, token string) (bool, error)
-	RecordOutcomes(ctx context.Context, outcomes []news.Outcome) error
+	// Settle commits outcomes, and that the final dots may follow; false: one
+	// must not. On an error nothing was stored.
+	Settle(ctx context.Context, outcomes []news.Outcome, dots []news.Dot) ([]bool, error)
 	// RecoverDeliveries frees what a crash left behind.
 	RecoverDeliveries(ctx context.Context) (int, error)
 	// FinishEditions marks editions done whose counts balance.
@@ -55,7 +55,7 @@ type Options struct {
 	Events func(Event)      // called from many goroutines; nil: nobody listens
 
 	Backoff Backoff
-	// Lease is how long a claim lasts; 0: 12 minutes. MarkDot begins it anew, so
+	// Lease is how long a claim lasts; 0: 12 minutes. Asking for the dot begins it anew, so
 	// it must cover the longer of two waits: in the queue (a quarter of it at
 	// most) and for the message, or for the reply to the dot (10 minutes).
 	Lease time.Duration
@@ -183,6 +183,7 @@ type job struct {
 	delivery news.Delivery
 	domain   string // of the recipient
 	claimed  time.Time
+	probe    bool // the breaker lets this one through, to see
 }
 
 func (c *Courier) run(ctx context.Context, drain time.Duration, once bool) (news.DeliveryTally, error) {
@@ -250,6 +251,11 @@ func (s *shift) dispatch(once bool) error {
 				return ErrRelayDown
 			}
 			pause(s.soft, min(wait, s.o.Poll), s.wake) // the operator may pause or resume a relay meanwhile
+			continue
+		}
+		if ready == relayTrying {
+			_, changed := s.desk.waiting()
+			pause(s.soft, wait, changed)
 			continue
 		}
 		n, err := s.claim(ready)
@@ -351,10 +357,22 @@ func (s *shift) room(ready readiness) {
 func (s *shift) drained() bool {
 	done := make(chan struct{})
 	go func() { s.open.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-s.hard.Done():
-		return true
+	for open := true; open; {
+		_, changed := s.desk.waiting()
+		if ready, wait := s.fleet.ready(); ready == relayDown { // nobody will take what lies there
+			s.giveBackQueue(s.o.Now().Add(wait))
+		}
+		again := time.NewTimer(time.Second)
+		select {
+		case <-done:
+			open = false
+		case <-s.hard.Done():
+			again.Stop()
+			return true
+		case <-changed:
+		case <-again.C:
+		}
+		again.Stop()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

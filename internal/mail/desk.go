@@ -12,6 +12,9 @@ import (
 // takes. A message that cannot go yet keeps nobody else waiting.
 type desk struct {
 	relays fleet
+	wall   func() time.Time // for what is written down
+	// Paces are kept by a clock that nobody sets: were they kept by the wall's, a
+	// step back would close a domain for as long.
 	now    func() time.Time
 	room   int  // for jobs
 	spills bool // gives back what is in the way
@@ -22,8 +25,8 @@ type desk struct {
 	spiltAt time.Time
 }
 
-func newDesk(relays fleet, now func() time.Time, room int, spills bool) *desk {
-	return &desk{relays: relays, now: now, room: room, spills: spills, changed: make(chan struct{})}
+func newDesk(relays fleet, wall func() time.Time, room int, spills bool) *desk {
+	return &desk{relays: relays, wall: wall, now: time.Now, room: room, spills: spills, changed: make(chan struct{})}
 }
 
 // share is how a relay stands in its share of the messages.
@@ -71,8 +74,9 @@ func (d *desk) drain() []job {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	out := d.jobs
-	d.jobs = nil
-	d.stir()
+	if d.jobs = nil; len(out) > 0 {
+		d.stir()
+	}
 	return out
 }
 
@@ -148,7 +152,7 @@ func (d *desk) look(h *health) (a answer) {
 		return a
 	}
 	now := d.now()
-	if r, wait := h.ready(); r == relayDown {
+	if r, wait := h.ready(); r <= relayTrying {
 		a.wait = wait
 		return a
 	}
@@ -162,14 +166,14 @@ func (d *desk) look(h *health) (a answer) {
 		return a
 	}
 	for i, j := range d.jobs {
-		open, wait := h.lanes.open(j.domain, now)
-		if !open {
+		ok, wait := h.lanes.open(j.domain, now)
+		if !ok {
 			if wait > 0 {
 				a.wait = min(a.wait, wait)
 			}
 			continue
 		}
-		if !h.permit() { // somebody else is trying whether it is well again
+		if ok, j.probe = h.permit(); !ok { // somebody else is trying whether it is well again
 			a.wait = time.Second
 			return a
 		}
@@ -192,7 +196,7 @@ func (d *desk) entitled(h *health) (mine, turn bool) {
 	for _, o := range d.relays {
 		r, _ := o.ready()
 		switch {
-		case r == relayDown:
+		case r <= relayTrying:
 		case o.Weight == 0 && first == nil:
 			first = o
 		case o.Weight > 0:
@@ -262,7 +266,7 @@ func (d *desk) spill(h *health, now time.Time) (away []spilt) {
 		if kept[j.domain]++; kept[j.domain] <= h.lanes.waiting(j.domain) {
 			return false
 		}
-		away = append(away, spilt{job: j, next: h.lanes.putOff(j.domain, now)})
+		away = append(away, spilt{job: j, next: d.wall().Add(h.lanes.putOff(j.domain, now))})
 		return true
 	})
 	if len(away) > 0 {

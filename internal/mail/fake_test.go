@@ -23,7 +23,7 @@ type memStore struct {
 	paused   []string // relays
 	claims   int
 
-	onMark   func(id int64) error // before MarkDot looks
+	onMark   func(id int64) error // before a dot is marked
 	onRecord func([]news.Outcome) error
 	reads    int // of variants
 	finished int
@@ -101,7 +101,23 @@ func (s *memStore) Variant(_ context.Context, id int64) (news.Variant, error) {
 	return v, nil
 }
 
-func (s *memStore) MarkDot(ctx context.Context, id int64, token string) (bool, error) {
+func (s *memStore) Settle(ctx context.Context, outcomes []news.Outcome, dots []news.Dot) ([]bool, error) {
+	if len(outcomes) > 0 {
+		if err := s.recordOutcomes(ctx, outcomes); err != nil {
+			return nil, err
+		}
+	}
+	may := make([]bool, len(dots))
+	for i, d := range dots {
+		var err error
+		if may[i], err = s.markDot(ctx, d.DeliveryID, d.Token); err != nil {
+			return nil, err
+		}
+	}
+	return may, nil
+}
+
+func (s *memStore) markDot(ctx context.Context, id int64, token string) (bool, error) {
 	if s.onMark != nil {
 		if err := s.onMark(id); err != nil {
 			return false, err
@@ -120,7 +136,7 @@ func (s *memStore) MarkDot(ctx context.Context, id int64, token string) (bool, e
 	return true, nil
 }
 
-func (s *memStore) RecordOutcomes(ctx context.Context, outcomes []news.Outcome) error {
+func (s *memStore) recordOutcomes(ctx context.Context, outcomes []news.Outcome) error {
 	if s.onRecord != nil {
 		if err := s.onRecord(outcomes); err != nil {
 			return err

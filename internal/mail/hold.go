@@ -38,7 +38,7 @@ func (h *holds) held(d *news.Delivery) time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	until := h.until[holdKey(d)]
-	if !h.now().Before(until) {
+	if wait := until.Sub(h.now()); wait <= 0 || wait > 2*h.pause { // the clock was set back
 		return time.Time{}
 	}
 	return until

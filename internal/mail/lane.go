@@ -203,12 +203,12 @@ func (l *lanes) waiting(domain string) int {
 	return keep
 }
 
-// putOff says when a message that is in others' way should come back: one
-// after the other, at the domain's pace.
-func (l *lanes) putOff(domain string, now time.Time) time.Time {
+// putOff says how long a message that is in others' way should stay away: they
+// come back one after the other, at the domain's pace.
+func (l *lanes) putOff(domain string, now time.Time) time.Duration {
 	d := l.byName[domain]
 	if d == nil {
-		return now.Add(spillAfter)
+		return spillAfter
 	}
 	step := max(d.gap, 20*time.Millisecond)
 	if d.pace != nil {
@@ -221,5 +221,5 @@ func (l *lanes) putOff(domain string, now time.Time) time.Time {
 		d.spill = latest
 	}
 	d.spill = d.spill.Add(step)
-	return d.spill
+	return d.spill.Sub(now)
 }

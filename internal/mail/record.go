@@ -8,16 +8,32 @@ import (
 	"gazetted/internal/news"
 )
 
-// maxBatch bounds how many outcomes are committed at once.
+// maxBatch bounds how much is committed at once.
 const maxBatch = 500
 
-// recorder commits outcomes for all connections, those that wait at the same
-// time in one transaction.
+// recorder commits for all connections what became of their last messages and
+// that the dots of the next ones are coming, in the order in which they ask:
+// those that wait at the same time share a transaction. A connection thus waits
+// once per message, and its next dot never overtakes its last outcome.
 type recorder struct {
 	store Store
 	tell  func(Event)
-	in    chan *record
+	in    chan entry
 	done  chan struct{}
+}
+
+// entry is one of the two.
+type entry struct {
+	outcome *record
+	dot     *asked
+}
+
+// asked is a connection that waits for leave to send a dot.
+type asked struct {
+	dot    news.Dot
+	may    bool
+	err    error
+	answer chan struct{} // closed when may and err are set
 }
 
 // record is one outcome on its way into the store.
@@ -42,7 +58,7 @@ func (r *record) wait() error {
 // newRecorder starts a recorder. It works on when ctx ends, for the outcomes of
 // what was under way, but tries only once more then. Closing in ends it.
 func newRecorder(ctx context.Context, store Store, tell func(Event), connections int) *recorder {
-	r := &recorder{store: store, tell: tell, in: make(chan *record, 2*connections), done: make(chan struct{})}
+	r := &recorder{store: store, tell: tell, in: make(chan entry, 2*connections), done: make(chan struct{})}
 	go r.run(ctx)
 	return r
 }
@@ -50,21 +66,33 @@ func newRecorder(ctx context.Context, store Store, tell func(Event), connections
 func (r *recorder) run(ctx context.Context) {
 	defer close(r.done)
 	for first := range r.in {
-		batch := []*record{first}
+		var records []*record
+		var dots []*asked
+		take := func(e entry) {
+			if e.dot != nil {
+				dots = append(dots, e.dot)
+			} else {
+				records = append(records, e.outcome)
+			}
+		}
+		take(first)
 	collect:
-		for len(batch) < maxBatch {
+		for len(records)+len(dots) < maxBatch {
 			select {
 			case next, ok := <-r.in:
 				if !ok {
 					break collect
 				}
-				batch = append(batch, next)
+				take(next)
 			default:
 				break collect
 			}
 		}
-		err := r.commit(ctx, batch)
-		for _, one := range batch {
+		err := r.commit(ctx, records, dots)
+		for _, one := range dots {
+			close(one.answer)
+		}
+		for _, one := range records {
 			one.err = err
 			close(one.stored)
 			if err == nil {
@@ -75,34 +103,66 @@ func (r *recorder) run(ctx context.Context) {
 	}
 }
 
-// commit tries until it succeeds or ctx has ended: meanwhile every connection
-// waits before its next dot, so that nothing is sent that cannot be recorded.
-func (r *recorder) commit(ctx context.Context, batch []*record) error {
-	outcomes := make([]news.Outcome, len(batch))
-	for i, one := range batch {
+// commit stores outcomes and dots together. If that fails, it tries until the
+// outcomes are stored or ctx has ended: meanwhile every connection waits before
+// its next dot, so that nothing is sent that cannot be recorded. Then the dots
+// ask once more; who is refused because the store fails drops the connection.
+func (r *recorder) commit(ctx context.Context, records []*record, dots []*asked) error {
+	outcomes := make([]news.Outcome, len(records))
+	for i, one := range records {
 		outcomes[i] = one.outcome
 	}
-	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+	err := r.settle(outcomes, dots)
+	if err == nil || len(outcomes) == 0 {
+		return err
+	}
+	for wait := time.Second; err != nil; wait = min(2*wait, 30*time.Second) {
+		pause(ctx, wait, nil)
 		last := ctx.Err() != nil
-		// What happened has to be written down also when the time to send is over.
-		attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-		err := r.store.RecordOutcomes(attempt, outcomes)
-		cancel()
-		if err == nil {
-			return nil
-		}
-		r.tell(Event{Kind: EventStore, Err: err})
-		if last {
+		if err = r.settle(outcomes, nil); err != nil && last {
 			return err
 		}
-		pause(ctx, wait, nil)
 	}
+	if len(dots) > 0 {
+		_ = r.settle(nil, dots) // each dot has the error
+	}
+	return nil
+}
+
+// settle makes one attempt, and notes its result in dots. What happened has to
+// be written down also when the time to send is over.
+func (r *recorder) settle(outcomes []news.Outcome, dots []*asked) error {
+	asking := make([]news.Dot, len(dots))
+	for i, one := range dots {
+		asking[i] = one.dot
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	may, err := r.store.Settle(ctx, outcomes, asking)
+	for i, one := range dots {
+		if one.err = err; err == nil {
+			one.may = may[i]
+		}
+	}
+	if err != nil {
+		r.tell(Event{Kind: EventStore, Err: err})
+	}
+	return err
+}
+
+// mayDot commits that the final dot of a delivery is coming and tells whether
+// it may.
+func (r *recorder) mayDot(d news.Dot) (bool, error) {
+	one := &asked{dot: d, answer: make(chan struct{})}
+	r.in <- entry{dot: one}
+	<-one.answer
+	return one.may, one.err
 }
 
 // add hands an outcome over and does not wait for it.
 func (r *recorder) add(one *record) *record {
 	one.stored = make(chan struct{})
-	r.in <- one
+	r.in <- entry{outcome: one}
 	return one
 }
 

@@ -73,6 +73,7 @@ type health struct {
 	raiseAt time.Time
 	slots   int
 	conns   int // open connections
+	dialing int // not yet open ones
 	faults  int // consecutive
 	pause   time.Duration
 	until   time.Time // open until then; zero: closed
@@ -109,8 +110,9 @@ func newPace(perSecond float64) *rate.Limiter {
 type readiness int
 
 const (
-	relayDown  readiness = iota // nothing
-	relayProbe                  // one attempt, to see whether it is well again
+	relayDown   readiness = iota // nothing
+	relayTrying                  // nothing until the attempt under way has told
+	relayProbe                   // one attempt, to see whether it is well again
 	relayUp
 )
 
@@ -118,18 +120,28 @@ const (
 func (h *health) ready() (r readiness, wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	switch now := h.now(); {
+	switch {
 	case h.paused:
 		return relayDown, pausedLook
 	case h.until.IsZero():
 		return relayUp, 0
-	case now.Before(h.until):
-		return relayDown, h.until.Sub(now)
+	case h.shut() > 0:
+		return relayDown, h.shut()
 	case h.probing:
-		return relayDown, time.Second
+		return relayTrying, time.Second
 	default:
 		return relayProbe, 0
 	}
+}
+
+// shut is how long the breaker stays open yet. A time longer than any pause
+// means that the clock was set back since. The lock is held.
+func (h *health) shut() time.Duration {
+	d := h.until.Sub(h.now())
+	if d > 2*maxConfigPause {
+		return 0
+	}
+	return d
 }
 
 // take takes a slot if there is one; else changed is closed when it is worth
@@ -137,7 +149,7 @@ func (h *health) ready() (r readiness, wait time.Duration) {
 func (h *health) take() (ok bool, changed <-chan struct{}, retry time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.limit < h.Connections && !h.now().Before(h.raiseAt) {
+	if wait := h.raiseAt.Sub(h.now()); h.limit < h.Connections && (wait <= 0 || wait > 2*limitHolds) {
 		h.limit++
 		h.raiseAt = h.now().Add(limitHolds)
 	}
@@ -173,39 +185,83 @@ func (h *health) leave() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.slots--
+	h.stir()
+}
+
+// permit asks the breaker for one attempt, and says whether it is the one by
+// which it will know. Every permit is answered by good, bad or spoilt.
+func (h *health) permit() (ok, probe bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.paused {
+		return false, false
+	}
+	if h.until.IsZero() {
+		return true, false
+	}
+	if h.shut() > 0 || h.probing {
+		return false, false
+	}
+	h.probing = true
+	return true, true
+}
+
+// errShut says that the breaker opened before a connection was tried.
+var errShut = errors.New("the relay is down")
+
+// opening waits for leave to connect: while there is no connection at all, one
+// after the other, so that a relay that is down is not tried by everybody at
+// once, and one that takes only a few is told apart from it. False: the breaker
+// opened meanwhile, or ctx ended.
+func (h *health) opening(ctx context.Context, probe bool) bool {
+	for {
+		h.mu.Lock()
+		shut := h.paused || !h.until.IsZero() && !probe
+		if shut || h.conns > 0 || h.dialing == 0 {
+			if !shut {
+				h.dialing++
+			}
+			h.mu.Unlock()
+			return !shut
+		}
+		changed := h.changed
+		h.mu.Unlock()
+		if !pause(ctx, time.Minute, changed) {
+			return false
+		}
+	}
+}
+
+// opened ends what opening began.
+func (h *health) opened(ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.dialing--
+	if ok {
+		h.conns++
+	}
+	h.stir()
+}
+
+// closed notes that a connection has ended.
+func (h *health) closed() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.conns--
+	h.stir()
+}
+
+// stir wakes those who wait for a slot or for leave to connect. The lock is held.
+func (h *health) stir() {
 	close(h.changed)
 	h.changed = make(chan struct{})
 }
 
-// permit asks the breaker for one attempt. Every permit is answered by good,
-// bad or spoilt.
-func (h *health) permit() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.paused {
-		return false
-	}
-	if h.until.IsZero() {
-		return true
-	}
-	if h.now().Before(h.until) || h.probing {
-		return false
-	}
-	h.probing = true
-	return true
-}
-
-func (h *health) connected(n int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.conns += n
-}
-
 // spoilt ends a permit that said nothing about the relay.
-func (h *health) spoilt() {
+func (h *health) spoilt(probe bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.probing = false
+	h.probing = h.probing && !probe
 }
 
 // good: the relay answers.
@@ -258,11 +314,12 @@ func (h *health) bad(err error, config bool) time.Time {
 }
 
 // crowded tells a limit on connections from a relay that is down: it turns one
-// away while others are served. It returns how many it serves.
+// away while others are served. It returns how many may be tried from now on:
+// all but this one. The lock is held.
 func (h *health) crowded(err error) int {
 	e, ok := errors.AsType[*ReplyError](err)
 	if ok && e.Code == 421 && (e.Stage == StageConnect || e.Stage == StageHello) {
-		return h.conns
+		return min(h.conns, 1) * max(1, min(h.limit, h.slots)-1)
 	}
 	return 0
 }
@@ -282,10 +339,10 @@ func (f fleet) ready() (best readiness, wait time.Duration) {
 			wait = w
 		}
 	}
-	if best != relayDown {
+	if best > relayTrying {
 		return best, 0
 	}
-	return relayDown, wait
+	return best, wait
 }
 
 // another tells whether a relay other than h is up.

@@ -20,6 +20,7 @@ type smtpSession struct {
 	client *smtp.Client
 
 	pipelining, utf8, size bool
+	maxSize                int // of a message, if the relay has said (RFC 1870 §4); 0: unknown
 
 	usable bool // the connection is in step and may carry another message
 	open   bool // a transaction was begun and not ended: RSET before the next
@@ -44,6 +45,11 @@ func (s *smtpSession) Begin(ctx context.Context, env Envelope, msg []byte) error
 	}
 	if badPath(env.From) || badPath(env.To) || env.To == "" {
 		return &ReplyError{Stage: StageRcpt, Code: 553, Enhanced: "5.1.3", Text: "the address cannot be written in a command"}
+	}
+	// What the relay would refuse is not sent. It is the message's fault, not the
+	// recipient's: the next relay may take it.
+	if s.maxSize > 0 && len(msg) > s.maxSize {
+		return &ReplyError{Stage: StageMail, Code: 552, Enhanced: "5.3.4", Text: fmt.Sprintf("the message has %d bytes, the relay takes %d", len(msg), s.maxSize)}
 	}
 	if env.UTF8 && !s.utf8 { // RFC 6531 §3.5
 		return &ReplyError{Stage: StageRcpt, Code: 553, Enhanced: "5.6.7", Text: "the relay does not offer SMTPUTF8, which this address needs"}

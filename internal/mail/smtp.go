@@ -69,6 +69,8 @@ type SMTPOptions struct {
 	// a copy more likely.
 	DialTimeout, CommandTimeout, MessageTimeout, DotTimeout time.Duration
 
+	// Now is the clock that certificates are checked by; nil: time.Now.
+	Now func() time.Time
 	// Dial replaces the network in tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -152,13 +154,18 @@ func (t *SMTP) Open(ctx context.Context) (Session, error) {
 	s := &smtpSession{o: &t.o, conn: conn, client: client, usable: true}
 	s.pipelining, _ = client.Extension("PIPELINING")
 	s.utf8, _ = client.Extension("SMTPUTF8")
-	s.size, _ = client.Extension("SIZE")
+	var limit string
+	if s.size, limit = client.Extension("SIZE"); s.size {
+		if n, err := strconv.Atoi(limit); err == nil && n > 0 {
+			s.maxSize = n
+		}
+	}
 	return s, nil
 }
 
 // greet runs the steps before the first message.
 func (t *SMTP) greet(ctx context.Context, conn *guardedConn) (*smtp.Client, error) {
-	config := &tls.Config{ServerName: t.o.ServerName, RootCAs: t.o.RootCAs, MinVersion: tls.VersionTLS12}
+	config := &tls.Config{ServerName: t.o.ServerName, RootCAs: t.o.RootCAs, MinVersion: tls.VersionTLS12, Time: t.o.Now}
 	var wire net.Conn = conn
 	if t.o.TLS == TLSImplicit {
 		secure := tls.Client(conn, config)

@@ -14,6 +14,7 @@ type worker struct {
 	relay   *health
 	inside  bool    // holds a slot of the relay
 	session Session // nil: not connected
+	probe   bool    // the message under way is the breaker's
 	sent    int     // messages over this session
 	pending *record // outcome of the last dot on this session
 	buf     []byte
@@ -63,6 +64,7 @@ func (w *worker) next() (job, bool) {
 // that came with it.
 func (w *worker) serve(j job) signal {
 	d := j.delivery
+	w.probe = j.probe
 	now := w.o.Now()
 	age := now.Sub(j.claimed)
 	switch until := w.holds.held(&d); {
@@ -78,7 +80,7 @@ func (w *worker) serve(j job) signal {
 	default:
 		return w.send(d)
 	}
-	w.relay.spoilt()
+	w.relay.spoilt(w.probe)
 	return saysNothing
 }
 
@@ -87,13 +89,20 @@ func (w *worker) serve(j job) signal {
 func (w *worker) send(d news.Delivery) signal {
 	m, err := w.compose(w.hard, &d, w.buf)
 	if err != nil {
-		w.relay.spoilt()
+		w.relay.spoilt(w.probe)
 		w.uncomposed(d, err)
 		return saysNothing
 	}
 	w.buf = m.bytes
 	began := w.o.Now()
 	err = w.begin(m)
+	if errors.Is(err, errShut) {
+		_, wait := w.relay.ready()
+		w.relay.spoilt(w.probe)
+		w.giveBack(d, w.o.Now().Add(max(wait, failOver)), nil)
+		w.leave()
+		return saysNothing
+	}
 	if err == nil {
 		var ours bool
 		if ours, err = w.markDot(d); !ours {
@@ -118,12 +127,9 @@ func (w *worker) send(d news.Delivery) signal {
 func (w *worker) begin(m composed) error {
 	for reused := w.session != nil; ; reused = false {
 		if w.session == nil {
-			s, err := w.relay.Transport.Open(w.hard)
-			if err != nil {
+			if err := w.connect(); err != nil {
 				return err
 			}
-			w.session, w.sent = s, 0
-			w.relay.connected(1)
 		}
 		err := w.session.Begin(w.hard, m.envelope, m.bytes)
 		e, ok := errors.AsType[*ReplyError](err)
@@ -134,19 +140,31 @@ func (w *worker) begin(m composed) error {
 	}
 }
 
-// markDot waits until the outcome of this connection's last dot is committed,
-// and then asks whether this one may follow.
+// markDot asks whether the dot may follow. The answer comes after the outcome of
+// this connection's last dot, which was handed over before, is committed.
 func (w *worker) markDot(d news.Delivery) (bool, error) {
+	ok, err := w.recorder.mayDot(news.Dot{DeliveryID: d.ID, Token: d.Token, Relay: w.relay.Transport.Name()})
+	if err != nil {
+		return false, fmt.Errorf("mark dot: %w", err)
+	}
 	if err := w.pending.wait(); err != nil {
 		return false, fmt.Errorf("record the last outcome: %w", err)
 	}
 	w.pending = nil
-	ok, err := w.o.Store.MarkDot(w.hard, d.ID, d.Token)
-	if err != nil {
-		w.o.Events(Event{Kind: EventStore, Err: fmt.Errorf("mark dot: %w", err)})
-		return false, fmt.Errorf("mark dot: %w", err)
-	}
 	return ok, nil
+}
+
+// connect makes the session.
+func (w *worker) connect() error {
+	if !w.relay.opening(w.hard, w.probe) {
+		return errShut
+	}
+	s, err := w.relay.Transport.Open(w.hard)
+	w.relay.opened(err == nil)
+	if err == nil {
+		w.session, w.sent = s, 0
+	}
+	return err
 }
 
 // conclude turns the result of an attempt into an outcome.
@@ -188,7 +206,7 @@ func (w *worker) conclude(d news.Delivery, err error, took time.Duration) signal
 	}
 	switch {
 	case w.cutOff():
-		w.relay.spoilt()
+		w.relay.spoilt(w.probe)
 	case j.Verdict == RelayFault || j.Verdict == ConfigFault:
 	case j.Verdict == Uncertain:
 		w.relay.bad(err, false)
@@ -257,7 +275,7 @@ func (w *worker) hangUp(politely bool) {
 		w.session.Abort()
 	}
 	w.session = nil
-	w.relay.connected(-1)
+	w.relay.closed()
 }
 
 // leave ends the session and gives the slot back.

@@ -63,11 +63,19 @@ func WithExtensions(lines ...string) Option {
 	return func(s *Server) { s.extensions = lines }
 }
 
+// WithLimits turns away, with a 421 in place of the greeting, who comes while so many
+// connections are open, and answers MAIL with 421 once so many messages were taken over
+// one connection. 0 is no limit.
+func WithLimits(connections, messages int) Option {
+	return func(s *Server) { s.maxConnections, s.maxMessages = connections, messages }
+}
+
 // Server is a running relay. Its methods may be called at any time, from any goroutine.
 type Server struct {
 	startTLS, implicitTLS, auth bool
 	user, password              string
 	extensions                  []string
+	maxConnections, maxMessages int
 
 	listener net.Listener
 	tls      *tls.Config
@@ -215,7 +223,7 @@ func (s *Server) accept() {
 		}
 		s.count++
 		s.conns[conn] = true
-		session := &session{server: s, raw: conn, conn: conn, number: s.count}
+		session := &session{server: s, raw: conn, conn: conn, number: s.count, crowded: s.maxConnections > 0 && len(s.conns) > s.maxConnections}
 		s.mu.Unlock()
 		s.sessions.Go(func() {
 			session.serve()

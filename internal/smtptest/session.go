@@ -28,6 +28,8 @@ type session struct {
 	reader *bufio.Reader
 	number int
 
+	crowded bool // one connection too many
+	taken   int  // messages
 	tls     bool
 	hello   bool // EHLO or HELO was said
 	user    string
@@ -45,6 +47,10 @@ func (c *session) serve() {
 		}
 	}
 	c.reader = bufio.NewReader(c.conn)
+	if c.crowded {
+		_ = c.reply("421 4.7.0 too many connections")
+		return
+	}
 	if c.answer(Connect, "220 relay.test ESMTP", nil) != nil {
 		return
 	}
@@ -213,6 +219,8 @@ func (c *session) mailFrom(rest string) error {
 		return c.reply("530 5.7.0 log in first")
 	case c.mail:
 		return c.reply("503 5.5.1 a sender was given already")
+	case c.server.maxMessages > 0 && c.taken >= c.server.maxMessages:
+		return errors.Join(errEnd, c.reply("421 4.7.0 too many messages, come again"))
 	}
 	return c.answer(Mail, "250 2.1.0 go on", func() {
 		c.mail = true
@@ -282,6 +290,7 @@ func (c *session) data() error {
 	}
 	if strings.HasPrefix(reply, "2") || rule != nil && rule.Take {
 		c.server.take(m)
+		c.taken++
 	}
 	return c.finish(rule, reply)
 }
