@@ -47,24 +47,28 @@ func onSmallDisk(ctx context.Context, o options, j job) result {
 	}
 	r, found := parseRow(stdout.String(), j)
 	r.took = time.Since(begun)
-	if err != nil || !found {
+	if !found || err != nil && len(r.Problems) == 0 {
 		r.err = errors.Join(fmt.Errorf("%s", strings.TrimSpace(stderr.String())), err)
 	}
 	return r
 }
 
-// parseRow reads the row that the other process printed.
-func parseRow(table string, j job) (result, bool) {
-	r := result{job: j}
+// parseRow reads the row and the problems that the other process printed.
+func parseRow(table string, j job) (r result, found bool) {
+	r.job = j
 	for line := range strings.Lines(table) {
+		if problem, ok := strings.CutPrefix(line, fmt.Sprintf("%s %s: ", j.id, j.database)); ok {
+			r.Problems = append(r.Problems, strings.TrimSpace(problem))
+			continue
+		}
 		rest, ok := strings.CutPrefix(line, j.id+" ")
 		if i := strings.Index(rest, string(j.database)+" "); ok && i >= 0 {
 			var others string
 			_, err := fmt.Sscan(rest[i+len(j.database):], &r.injected, &r.Intended, &r.Accepted, &others, &r.Lost, &r.Extra, &r.bound)
-			return r, err == nil
+			found = err == nil
 		}
 	}
-	return r, false
+	return r, found
 }
 
 // onTmpfs mounts the small disk and runs the job on it.

@@ -21,7 +21,17 @@ func misbehave(lossy string, rules ...sink.Rule) injection {
 		if err != nil {
 			return err
 		}
-		if err := conclude(ctx, w, p); err != nil {
+		files := p.Files()
+		if err := w.Finish(ctx); err != nil {
+			return err
+		}
+		if n := p.Files(); n > files+2*w.Connections+20 {
+			w.Problem("O7: %d open files at the start, %d at the end", files, n)
+		}
+		if n := w.WAL(); n > 64<<20 {
+			w.Problem("O7: the write-ahead log has %d bytes", n)
+		}
+		if err := p.Stop(ctx); err != nil {
 			return err
 		}
 		faults := w.Relay.Stats().Faults
