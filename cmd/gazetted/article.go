@@ -116,7 +116,7 @@ func (a *app) articleShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show one article in any state", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			id, err := parseID("ID", args[0])
+			id, err := parseID(args[0])
 			if err != nil {
 				return err
 			}
@@ -147,10 +147,10 @@ func (a *app) articleShow() *cobra.Command {
 	}
 }
 
-func parseID(field, s string) (int64, error) {
+func parseID(s string) (int64, error) {
 	id, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || id < 1 {
-		return 0, &news.FieldError{Field: field, Value: s, Want: "a number as `ls` shows it"}
+		return 0, &news.FieldError{Field: "ID", Value: s, Want: "a number as `ls` shows it"}
 	}
 	return id, nil
 }

@@ -113,7 +113,7 @@ words, and what admins did to it. Mails given back before they met a relay are
 no attempts.`,
 		Example: "  gazetted delivery show 1207",
 		RunE: func(c *cobra.Command, args []string) error {
-			id, err := parseID("ID", args[0])
+			id, err := parseID(args[0])
 			if err != nil {
 				return err
 			}
@@ -227,7 +227,7 @@ With --edition and --state all such mails of an edition are meant.`,
 func parseIDs(args []string) ([]int64, error) {
 	ids := make([]int64, 0, len(args))
 	for _, s := range args {
-		id, err := parseID("ID", s)
+		id, err := parseID(s)
 		if err != nil {
 			return nil, err
 		}

@@ -159,7 +159,7 @@ accounted for, and while its mails go out, how fast they do and how long it
 takes at that speed.`,
 		Example: "  gazetted edition show 12",
 		RunE: func(c *cobra.Command, args []string) error {
-			id, err := parseID("ID", args[0])
+			id, err := parseID(args[0])
 			if err != nil {
 				return err
 			}

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,14 +18,13 @@ const (
 
 // attempt is a row of delivery_attempts.
 type attempt struct {
-	DeliveryID int64  `db:"delivery_id"`
-	Number     int    `db:"number"`
-	At         int64  `db:"at"`
-	Relay      string `db:"relay"`
-	State      string `db:"state"`
-	Code       int    `db:"code"`
-	Enhanced   string `db:"enhanced"`
-	Reply      string `db:"reply"`
+	Number   int    `db:"number"`
+	At       int64  `db:"at"`
+	Relay    string `db:"relay"`
+	State    string `db:"state"`
+	Code     int    `db:"code"`
+	Enhanced string `db:"enhanced"`
+	Reply    string `db:"reply"`
 }
 
 func (r attempt) attempt() news.Attempt {
@@ -37,11 +34,11 @@ func (r attempt) attempt() news.Attempt {
 }
 
 // attempt is what o says of the attempt after which p stands where it does.
-func (p progress) attempt(o news.Outcome, now time.Time) attempt {
+func (p progress) attempt(o news.Outcome, now time.Time) settled {
 	if !o.At.IsZero() {
 		now = o.At
 	}
-	return attempt{DeliveryID: p.ID, At: ms(now), Relay: p.Relay, State: string(o.State), Code: p.Code, Enhanced: p.Enhanced, Reply: cut(p.Reply, maxReply)}
+	return settled{ID: p.ID, At: ms(now), Relay: p.Relay, State: string(o.State), Code: p.Code, Enhanced: p.Enhanced, Reply: cut(p.Reply, maxReply)}
 }
 
 // worthKeeping tells whether o goes into the attempts. What was accepted stands
@@ -61,41 +58,34 @@ func cut(s string, n int) string {
 
 // storeAttempts keeps attempts of deliveries that this transaction has locked,
 // one of each, and lets the oldest of those with too many go.
-func (t *tx) storeAttempts(all []attempt) error {
+func (t *tx) storeAttempts(all []settled) error {
+	if len(all) == 0 {
+		return nil
+	}
+	list, err := encode(all)
+	if err != nil {
+		return err
+	}
 	var many []int64
-	for rows := range slices.Chunk(all, storeChunk) {
-		var values strings.Builder
-		args := make([]any, 0, 7*len(rows))
-		for i, r := range rows {
-			if i > 0 {
-				values.WriteString(", ")
-			}
-			n := len(args)
-			fmt.Fprintf(&values, `(CAST($%d AS BIGINT), CAST($%d AS BIGINT), CAST($%d AS TEXT), CAST($%d AS TEXT), CAST($%d AS BIGINT), CAST($%d AS TEXT), CAST($%d AS TEXT))`,
-				n+1, n+2, n+3, n+4, n+5, n+6, n+7)
-			args = append(args, r.DeliveryID, r.At, r.Relay, r.State, r.Code, r.Enhanced, r.Reply)
-		}
-		var stored []struct {
-			ID     int64 `db:"delivery_id"`
-			Number int   `db:"number"`
-		}
-		if err := t.all(&stored, `INSERT INTO delivery_attempts (delivery_id, number, at, relay, state, code, enhanced, reply)
-			SELECT o.column1, 1 + coalesce((SELECT max(a.number) FROM delivery_attempts a WHERE a.delivery_id = o.column1), 0),
-				o.column2, o.column3, o.column4, o.column5, o.column6, o.column7
-			FROM (VALUES `+values.String()+`) AS o RETURNING delivery_id, number`, args...); err != nil {
-			return err
-		}
-		for _, r := range stored {
-			if r.Number > keptAttempts {
-				many = append(many, r.ID)
-			}
+	var stored []struct {
+		ID     int64 `db:"delivery_id"`
+		Number int   `db:"number"`
+	}
+	if err := t.all(&stored, `INSERT INTO delivery_attempts (delivery_id, number, at, relay, state, code, enhanced, reply)
+		SELECT o.id, 1 + coalesce((SELECT max(a.number) FROM delivery_attempts a WHERE a.delivery_id = o.id), 0),
+			o.at, o.relay, o.state, o.code, o.enhanced, o.reply
+		FROM `+t.d.settled+` AS o RETURNING delivery_id, number`, list); err != nil {
+		return err
+	}
+	for _, r := range stored {
+		if r.Number > keptAttempts {
+			many = append(many, r.ID)
 		}
 	}
 	if len(many) == 0 {
 		return nil
 	}
-	list, err := encode(many)
-	if err != nil {
+	if list, err = encode(many); err != nil {
 		return err
 	}
 	_, err = t.exec(`DELETE FROM delivery_attempts WHERE delivery_id `+t.d.inInts("$1")+`
@@ -108,7 +98,7 @@ func (t *tx) storeAttempts(all []attempt) error {
 // no relay.
 func (t *tx) attempts(d news.Delivery) ([]news.Attempt, error) {
 	var rows []attempt
-	if err := t.all(&rows, `SELECT delivery_id, number, at, relay, state, code, enhanced, reply FROM delivery_attempts
+	if err := t.all(&rows, `SELECT number, at, relay, state, code, enhanced, reply FROM delivery_attempts
 		WHERE delivery_id = $1 ORDER BY number`, d.ID); err != nil {
 		return nil, err
 	}

@@ -128,9 +128,9 @@ func TestAKeptReplyIsShortAndGoesWithItsReader(t *testing.T) {
 func TestWhatACrashLeftIsAnAttempt(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		mailing(w, 1, func(l *news.List) { l.OnUncertain = news.UncertainHold })
-		d := w.claim(1)[0]
+		w.claim(1)
 		crash(w)
-		d = w.claim(1)[0]
+		d := w.claim(1)[0]
 		w.record(deferred(d, "later", w.db.Clock.Now()))
 		d = w.claim(1)[0]
 		w.dot(d)

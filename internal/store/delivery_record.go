@@ -80,7 +80,7 @@ func (t *tx) recordOutcomes(signer *news.Signer, outcomes []news.Outcome) error 
 		return err
 	}
 	changed := make([]progress, 0, len(rows))
-	var attempts []attempt
+	var attempts []settled
 	for _, p := range rows {
 		o := byID[p.ID]
 		if o.Token == "" || o.Token != p.Token || news.DeliveryState(p.State).Ended() {
@@ -281,7 +281,7 @@ func (s *Store) RecoverDeliveries(ctx context.Context) (int, error) {
 			return err
 		}
 		inHand := map[string]bool{}
-		var attempts []attempt
+		var attempts []settled
 		for i, p := range rows {
 			first := p.State == string(news.DeliveryClaimed) && !inHand[p.Token]
 			if first {
@@ -336,9 +336,9 @@ const (
 )
 
 // lost is the attempt of a delivery whose courier did not come back.
-func (p progress) lost(now time.Time) attempt {
+func (p progress) lost(now time.Time) settled {
 	if p.State == string(news.DeliveryDotPending) {
-		return attempt{DeliveryID: p.ID, At: ms(now), State: string(news.DeliveryUncertain), Reply: lostAtDot}
+		return settled{ID: p.ID, At: ms(now), State: string(news.DeliveryUncertain), Reply: lostAtDot}
 	}
-	return attempt{DeliveryID: p.ID, At: ms(now), State: string(news.DeliveryDeferred), Reply: lostBefore}
+	return settled{ID: p.ID, At: ms(now), State: string(news.DeliveryDeferred), Reply: lostBefore}
 }

@@ -69,6 +69,7 @@ type settled struct {
 	Code     int    `json:"code"`
 	Enhanced string `json:"enhanced"`
 	Reply    string `json:"reply"`
+	State    string `json:"state"` // of an attempt
 }
 
 // recordAccepted is recordOutcomes for the usual case, in one statement.

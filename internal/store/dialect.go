@@ -51,7 +51,7 @@ func sqliteDialect() dialect {
 		ints:  "IN (SELECT value FROM json_each(%s))",
 		texts: "IN (SELECT value FROM json_each(%s))",
 		settled: `(SELECT value ->> 'id' AS id, value ->> 'token' AS token, value ->> 'relay' AS relay, value ->> 'at' AS at, value ->> 'code' AS code,
-			value ->> 'enhanced' AS enhanced, value ->> 'reply' AS reply FROM json_each($1) LIMIT -1)`,
+			value ->> 'enhanced' AS enhanced, value ->> 'reply' AS reply, value ->> 'state' AS state FROM json_each($1) LIMIT -1)`,
 		versionTable: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`,
 		// SQLite reads $1 as a parameter *named* "$1"; ?1 is its ordinal form.
 		bind: func(q string) string { return strings.ReplaceAll(q, "$", "?") },
@@ -75,8 +75,8 @@ func postgresDialect() dialect {
 		forUpdate:  " FOR UPDATE",
 		ints:       "= ANY (ARRAY(SELECT v::bigint FROM jsonb_array_elements_text(%s::jsonb) AS v))",
 		texts:      "= ANY (ARRAY(SELECT v FROM jsonb_array_elements_text(%s::jsonb) AS v))",
-		settled: `(SELECT id, token, relay, at, code, enhanced, reply FROM jsonb_to_recordset($1::jsonb)
-			AS r (id bigint, token text, relay text, at bigint, code bigint, enhanced text, reply text))`,
+		settled: `(SELECT id, token, relay, at, code, enhanced, reply, state FROM jsonb_to_recordset($1::jsonb)
+			AS r (id bigint, token text, relay text, at bigint, code bigint, enhanced text, reply text, state text))`,
 		versionTable: `SELECT count(*) FROM pg_catalog.pg_class WHERE relkind = 'r' AND relname = 'goose_db_version' AND pg_catalog.pg_table_is_visible(oid)`,
 		bind:         func(q string) string { return q },
 		retryable: func(err error) bool {
