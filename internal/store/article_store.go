@@ -72,7 +72,9 @@ func (b *batch) put(f *news.Found, counts *news.StoreCounts) error {
 		return err
 	}
 	sameTerms := slices.Equal(had, terms)
-	if old.Hash == hashFound(f) && sameTerms && old.State != string(news.ArticleWithdrawn) && old.ExpiresAt == ms(f.ExpiresAt) {
+	state, release := b.standing(&old, f)
+	stays := state == old.State && (release == old.ReleaseAt || state != string(news.ArticleWaiting))
+	if old.Hash == hashFound(f) && sameTerms && stays && old.ExpiresAt == ms(f.ExpiresAt) {
 		counts.Unchanged++
 		if old.Fingerprint != f.Fingerprint {
 			_, err = b.t.exec(`UPDATE articles SET fingerprint = $1 WHERE id = $2`, clean(f.Fingerprint), old.ID)
@@ -145,16 +147,8 @@ func (b *batch) update(old *articleRow, f *news.Found, terms []int64, sameTerms 
 	if r.hash != old.Hash && !r.updated.After(at(old.UpdatedAt)) && old.State == string(news.ArticleReleased) {
 		r.updated = now // the publisher gave no later date: readers still must see that it changed
 	}
-	state, release := old.State, old.ReleaseAt
-	switch {
-	case old.State == string(news.ArticleWithdrawn) && old.Seq > 0:
-		state = string(news.ArticleReleased)
-	case old.State == string(news.ArticleWithdrawn):
-		state, release = string(news.ArticleWaiting), ms(now.Add(time.Duration(b.src.Settings.Settle)))
-		b.waiting = true
-	}
-	if state == string(news.ArticleWaiting) && !f.EmbargoAt.IsZero() {
-		release = max(ms(f.EmbargoAt), old.FirstSeenAt+time.Duration(b.src.Settings.Settle).Milliseconds())
+	state, release := b.standing(old, f)
+	if state == string(news.ArticleWaiting) {
 		b.waiting = true
 	}
 	if _, err := b.t.exec(`UPDATE articles SET url = $1, title = $2, summary = $3, content_html = $4, language = $5, authors = $6, image = $7,
@@ -164,7 +158,8 @@ func (b *batch) update(old *articleRow, f *news.Found, terms []int64, sameTerms 
 		ms(published), ms(r.updated), release, ms(f.ExpiresAt), state, r.hash, clean(f.Fingerprint), old.ID); err != nil {
 		return err
 	}
-	if state == string(news.ArticleReleased) {
+	if old.State == string(news.ArticleReleased) {
+		b.relisted = true
 		if err := b.t.unlist(old.ID, b.touched); err != nil {
 			return err
 		}
@@ -179,6 +174,30 @@ func (b *batch) update(old *articleRow, f *news.Found, terms []int64, sameTerms 
 		return b.t.list(old.ID, old.ListedAt, old.Seq, b.touched)
 	}
 	return nil
+}
+
+// standing decides whether an article that its source shows again is out, waits
+// or stays away, and from when on it may be out. What was released once keeps
+// its Seq, however often it goes and comes.
+func (b *batch) standing(old *articleRow, f *news.Found) (state string, release int64) {
+	now := b.t.now
+	settled := old.FirstSeenAt + time.Duration(b.src.Settings.Settle).Milliseconds()
+	switch {
+	case !f.ExpiresAt.IsZero() && !f.ExpiresAt.After(now):
+		return string(news.ArticleWithdrawn), old.ReleaseAt
+	case old.State == string(news.ArticleReleased):
+		return old.State, old.ReleaseAt
+	case old.State == string(news.ArticleWithdrawn) && f.EmbargoAt.After(now):
+		return string(news.ArticleWaiting), ms(f.EmbargoAt)
+	case old.State == string(news.ArticleWithdrawn) && old.Seq > 0:
+		return string(news.ArticleReleased), old.ReleaseAt
+	case old.State == string(news.ArticleWithdrawn):
+		settled = ms(now.Add(time.Duration(b.src.Settings.Settle)))
+	}
+	if old.Archive {
+		settled = old.FirstSeenAt
+	}
+	return string(news.ArticleWaiting), max(ms(f.EmbargoAt), settled)
 }
 
 // storedFound is a Found as the columns hold it.

@@ -242,6 +242,74 @@ func TestExpiryAndEmbargo(t *testing.T) {
 	})
 }
 
+func TestAnEmbargoIsLiftedAndSet(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *dbtest.DB) {
+		n := newNewsroom(t, db, "site", true)
+		later := db.Clock.Now().Add(1000 * time.Hour)
+		held := found("a", "US")
+		held.EmbargoAt = later
+		n.put(held, found("b", "US"))
+		db.Clock.Advance(time.Minute)
+		n.release()
+		if got := n.titles(news.ArticleQuery{}); !slices.Equal(got, []string{"b"}) {
+			t.Fatalf("%v", got)
+		}
+		// Lifted, with nothing else changed.
+		if c := n.put(found("a", "US")); c.Changed != 1 {
+			t.Fatalf("%+v", c)
+		}
+		n.release()
+		if got := n.titles(news.ArticleQuery{}); !slices.Equal(got, []string{"a", "b"}) {
+			t.Fatalf("after the embargo was lifted: %v", got)
+		}
+		// Withdrawn, and back under an embargo: not out before it, and no news then.
+		if _, err := db.WithdrawArticles(t.Context(), n.id, []string{"a"}); err != nil {
+			t.Fatal(err)
+		}
+		n.put(held)
+		n.release()
+		if got := n.titles(news.ArticleQuery{}); !slices.Equal(got, []string{"b"}) {
+			t.Fatalf("out before its embargo: %v", got)
+		}
+		db.Clock.Set(later)
+		n.release()
+		a, err := db.Article(t.Context(), 1)
+		if err != nil || a.State != news.ArticleReleased || a.Seq != 2 {
+			t.Fatalf("%+v, %v", a, err)
+		}
+	})
+}
+
+func TestWhatHasExpiredStaysAway(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *dbtest.DB) {
+		n := newNewsroom(t, db, "site", true)
+		f := found("a", "US")
+		f.ExpiresAt = db.Clock.Now().Add(time.Hour)
+		n.put(f)
+		db.Clock.Advance(time.Minute)
+		n.release()
+		db.Clock.Advance(time.Hour)
+		n.release()
+		f.Title = "Edited after its time"
+		n.put(f)
+		if got := n.titles(news.ArticleQuery{}); len(got) != 0 {
+			t.Fatalf("%v", got)
+		}
+		f.ExpiresAt = time.Time{} // the publisher thought again
+		n.put(f)
+		if got := n.titles(news.ArticleQuery{}); !slices.Equal(got, []string{"a"}) || n.term(news.KindCategory, "us").Articles != 1 {
+			t.Fatalf("%v", got)
+		}
+		f.ExpiresAt = db.Clock.Now().Add(-time.Minute) // out, and now told that its time is over
+		n.put(f)
+		if got := n.titles(news.ArticleQuery{}); len(got) != 0 || n.term(news.KindCategory, "us").Articles != 0 {
+			t.Fatalf("%v", got)
+		}
+	})
+}
+
 func TestFutureDateIsShownAsFirstSeen(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *dbtest.DB) {
