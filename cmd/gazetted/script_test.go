@@ -242,7 +242,8 @@ func wordpressCommand(t *testing.T) func(*testscript.TestScript, bool, []string)
 			*holder = wptest.Start(t)
 			ts.Setenv("WORDPRESS", (*holder).URL)
 		case "publish":
-			set := map[string]any{}
+			now := time.Now().UTC().Format("2006-01-02T15:04:05")
+			set := map[string]any{"date": now, "date_gmt": now, "modified": now, "modified_gmt": now}
 			for _, a := range args[2:] {
 				name, value, _ := strings.Cut(a, "=")
 				switch name {

@@ -30,7 +30,7 @@ mails nothing: what was there before is archive.`,
 
 func (a *app) sourceAdd() *cobra.Command {
 	var name, zone, base string
-	var poll, settle time.Duration
+	var poll, settle, maxAge time.Duration
 	c := &cobra.Command{
 		Use:   "add wordpress URL | folder PATH | push",
 		Short: "Watch a new place",
@@ -40,7 +40,7 @@ func (a *app) sourceAdd() *cobra.Command {
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			src := news.Source{Name: name, Kind: news.SourceKind(args[0]), Settings: news.SourceSettings{
-				Poll: news.Duration(poll), Settle: news.Duration(settle), Zone: zone, BaseURL: base,
+				Poll: news.Duration(poll), Settle: news.Duration(settle), Zone: zone, BaseURL: base, MaxAge: news.Duration(maxAge),
 			}}
 			if len(args) == 2 {
 				src.Location = args[1]
@@ -61,6 +61,7 @@ func (a *app) sourceAdd() *cobra.Command {
 	c.Flags().StringVar(&name, "name", "", "`NAME` of the source (default: from the host or folder)")
 	c.Flags().DurationVar(&poll, "poll", news.DefaultPoll, "time between two looks")
 	c.Flags().DurationVar(&settle, "settle", news.DefaultSettle, "time between first sight and release, for the publisher's second thoughts")
+	c.Flags().DurationVar(&maxAge, "max-age", news.DefaultMaxAge, "what was published longer before the last look is fed and not mailed")
 	c.Flags().StringVar(&zone, "zone", "", "time zone of dates without an offset (default UTC)")
 	c.Flags().StringVar(&base, "base-url", "", "folder: the `URL` under which its articles are published")
 	return c

@@ -24,6 +24,8 @@ const (
 const (
 	DefaultPoll   = 60 * time.Second
 	DefaultSettle = 30 * time.Second
+	// DefaultMaxAge is long enough for back-dated posts and dates without a time.
+	DefaultMaxAge = 7 * 24 * time.Hour
 	// MinPoll keeps a mistyped interval from becoming an attack on a publisher.
 	MinPoll = time.Second
 )
@@ -51,6 +53,9 @@ type SourceSettings struct {
 	Zone     string   `json:"zone,omitempty"`     // how times without an offset are read; IANA name, default UTC
 	Priority int      `json:"priority,omitempty"` // the higher one wins when two sources carry the same article
 	BaseURL  string   `json:"base_url,omitempty"` // folder: where the articles are published, for canonical URLs
+	// MaxAge: what was published longer than this before the last look is no
+	// news, only fed: an old post that was mended or imported. Default DefaultMaxAge.
+	MaxAge Duration `json:"max_age,omitempty"`
 }
 
 // Look is the outcome of the latest look at a Source and the memory of the next.

@@ -110,7 +110,7 @@ func (b *batch) resolve(refs []news.TermRef) ([]int64, error) {
 func (b *batch) insert(f *news.Found, terms []int64) error {
 	now := b.t.now
 	// What is embargoed during a first run is not archive: its time is to come.
-	archive := b.src.ActivatedAt.IsZero() && !f.EmbargoAt.After(now)
+	archive := (b.src.ActivatedAt.IsZero() || b.old(f)) && !f.EmbargoAt.After(now)
 	release := now.Add(time.Duration(b.src.Settings.Settle))
 	if archive {
 		release = now
@@ -135,6 +135,21 @@ func (b *batch) insert(f *news.Found, terms []int64) error {
 		return err
 	}
 	return b.t.setTerms(id, terms)
+}
+
+// old tells whether f was published so long before the last look that it cannot
+// be news: it was mended, imported or dated back. Time in which nobody looked
+// does not count.
+func (b *batch) old(f *news.Found) bool {
+	maxAge := time.Duration(b.src.Settings.MaxAge)
+	if maxAge == 0 {
+		maxAge = news.DefaultMaxAge
+	}
+	looked := b.src.Look.LastAt
+	if looked.Before(b.src.ActivatedAt) {
+		looked = b.src.ActivatedAt
+	}
+	return !f.PublishedAt.IsZero() && f.PublishedAt.Before(looked.Add(-maxAge))
 }
 
 func (b *batch) update(old *articleRow, f *news.Found, terms []int64, sameTerms bool) error {

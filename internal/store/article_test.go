@@ -242,6 +242,38 @@ func TestExpiryAndEmbargo(t *testing.T) {
 	})
 }
 
+// What is older than the last look by more than a week is fed, not mailed: a
+// file that was broken in the first run, an import. Time away does not count.
+func TestOldArticlesAreNoNews(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *dbtest.DB) {
+		n := newNewsroom(t, db, "site", true)
+		dated := func(id string, age time.Duration) news.Found {
+			f := found(id, "US")
+			f.PublishedAt = db.Clock.Now().Add(-age)
+			return f
+		}
+		const day = 24 * time.Hour
+		n.put(dated("mended", 2000*day), dated("yesterday", day))
+		if err := db.FinishLook(t.Context(), n.id, news.Look{LastAt: db.Clock.Now()}, false); err != nil {
+			t.Fatal(err)
+		}
+		db.Clock.Advance(30 * day) // we were away
+		n.put(dated("while-away", 29*day), dated("imported", 60*day))
+		db.Clock.Advance(time.Minute)
+		n.release()
+		as, err := db.ArticlesBetween(t.Context(), 0, 99, 0)
+		var got []string
+		for _, a := range as {
+			got = append(got, a.NativeID)
+		}
+		slices.Sort(got)
+		if err != nil || !slices.Equal(got, []string{"while-away", "yesterday"}) || len(n.titles(news.ArticleQuery{})) != 4 {
+			t.Fatalf("news %v, %v", got, err)
+		}
+	})
+}
+
 func TestAnEmbargoIsLiftedAndSet(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *dbtest.DB) {

@@ -55,12 +55,9 @@ func sqliteDialect() dialect {
 		versionTable: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`,
 		// SQLite reads $1 as a parameter *named* "$1"; ?1 is its ordinal form.
 		bind: func(q string) string { return strings.ReplaceAll(q, "$", "?") },
-		// With one writer per process and _txlock=immediate BUSY comes only
-		// from another process holding the lock beyond busy_timeout.
-		retryable: func(err error) bool {
-			var e *sqlite.Error
-			return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
-		},
+		// BUSY comes only from another process holding the lock beyond
+		// busy_timeout: who has waited that long is told, not made to wait again.
+		retryable: func(error) bool { return false },
 		unique: func(err error) bool {
 			var e *sqlite.Error
 			return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
