@@ -162,6 +162,9 @@ func (d *Daemon) Preview(ctx context.Context, list, frequency, address string) (
 	if !p.New {
 		out.Note = "nothing is new for this edition, so nobody would be mailed; it shows the newest articles instead"
 	}
+	if len(p.Articles) == 0 {
+		return Preview{Note: "no article matches this edition so far: look at a source first, or wait for news"}, nil
+	}
 	out.EML, err = d.message(ctx, list, spec, p)
 	return out, err
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -44,8 +45,16 @@ func (e *ConfigError) Error() string {
 const maxConfig = 1 << 20
 
 // LoadConfig reads the file (none if path is empty) and the environment over
-// it, and reports all faults at once as a *ConfigError. lookup is os.LookupEnv.
-func LoadConfig(path string, lookup func(string) (string, bool)) (Config, error) {
+// it, and reports all faults at once as a *ConfigError. environ is os.Environ():
+// "NAME=value" each.
+func LoadConfig(path string, environ []string) (Config, error) {
+	env := map[string]string{}
+	for _, pair := range environ {
+		if name, value, _ := strings.Cut(pair, "="); strings.HasPrefix(name, envPrefix) && value != "" {
+			env[name] = value
+		}
+	}
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
 	cfg := DefaultConfig()
 	r := &configReader{cfg: &cfg, where: map[string]string{}}
 	if path != "" {
@@ -60,6 +69,7 @@ func LoadConfig(path string, lookup func(string) (string, bool)) (Config, error)
 		cfg.Dir = dir
 	}
 	r.environment(lookup)
+	r.unknownEnvironment(env)
 	for _, fault := range cfg.check() {
 		where := r.where[fault.Field]
 		if where == "" {
@@ -240,6 +250,23 @@ func (r *configReader) environment(lookup func(string) (string, bool)) {
 	}
 }
 
+// envPrefix begins every variable of ours.
+const envPrefix = "GAZETTED_"
+
+// unknownEnvironment reports variables that look like keys and are none.
+func (r *configReader) unknownEnvironment(env map[string]string) {
+	known := []string{}
+	for _, k := range r.allKeys() {
+		known = append(known, envName(k.key))
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		ours := name == "GAZETTED_CONFIG" || strings.HasPrefix(name, "GAZETTED_TEST_") || strings.HasPrefix(name, "GAZETTED_BENCH_")
+		if !ours && !slices.Contains(known, name) {
+			r.fault(name, fmt.Errorf("unknown variable%s", nearest(name, known)))
+		}
+	}
+}
+
 func (r *configReader) fromEnv(key, v string, list bool) {
 	var items []string
 	if list {
@@ -253,14 +280,20 @@ func envName(key string) string {
 	return "GAZETTED_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// set puts a value into the field of key.
-func (r *configReader) set(where, key, text string, items []string) {
+// allKeys lists the keys that there are, those of repeated sections included.
+func (r *configReader) allKeys() []configKey {
 	keys := structKeys(reflect.ValueOf(r.cfg).Elem(), "")
 	for _, s := range r.cfg.sections() {
 		for i := range s.count {
 			keys = append(keys, structKeys(s.at(i), numbered(s.key, i))...)
 		}
 	}
+	return keys
+}
+
+// set puts a value into the field of key.
+func (r *configReader) set(where, key, text string, items []string) {
+	keys := r.allKeys()
 	i := slices.IndexFunc(keys, func(k configKey) bool { return k.key == key })
 	if i < 0 {
 		names := make([]string, len(keys))

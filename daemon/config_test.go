@@ -15,13 +15,21 @@ import (
 	"gazetted/internal/news"
 )
 
+func environ(vars map[string]string) []string {
+	out := []string{"HOME=/nowhere"}
+	for k, v := range vars {
+		out = append(out, k+"="+v)
+	}
+	return out
+}
+
 func load(t *testing.T, text string, env map[string]string) (daemon.Config, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "gazetted.toml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return daemon.LoadConfig(path, func(k string) (string, bool) { v, ok := env[k]; return v, ok })
+	return daemon.LoadConfig(path, environ(env))
 }
 
 // What init writes is read back as it was.
@@ -108,7 +116,7 @@ func TestConfigFromEnvironmentAlone(t *testing.T) {
 		"GAZETTED_MAIL_DKIM_1_DOMAIN": "example.org", "GAZETTED_MAIL_DKIM_1_SELECTOR": "a", "GAZETTED_MAIL_DKIM_1_KEY_FILE": "/run/key",
 		"GAZETTED_MAIL_RELAY_1_HOST": "smtp.example.org", "GAZETTED_MAIL_RELAY_2_HOST": "b.example.org", "GAZETTED_MAIL_RELAY_2_TLS": "tls",
 	}
-	cfg, err := daemon.LoadConfig("", func(k string) (string, bool) { v, ok := env[k]; return v, ok })
+	cfg, err := daemon.LoadConfig("", environ(env))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,5 +194,13 @@ ses_topics = ["bounces"]
 	cfg, err := load(t, "[mail]\nbounce_address = \"bounces@example.org\"\n", nil)
 	if err != nil || cfg.Mail.BounceAddress != "bounces@example.org" || cfg.Bounce.SoftLimit != 5 || cfg.Bounce.SoftDays != 7 {
 		t.Errorf("%+v, %v", cfg.Bounce, err)
+	}
+}
+
+func TestConfigReportsUnknownVariables(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, "", map[string]string{"GAZETTED_MIAL_FROM": "x", "GAZETTED_SITE_TITLE": "", "GAZETTED_TEST_POSTGRES": "x", "GAZETTED_CONFIG": "x"})
+	if err == nil || err.Error() != `GAZETTED_MIAL_FROM: unknown variable; did you mean "GAZETTED_MAIL_FROM"?` {
+		t.Fatalf("got %v", err)
 	}
 }

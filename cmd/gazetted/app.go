@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"gazetted/daemon"
@@ -17,7 +18,7 @@ import (
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	lookup         func(string) (string, bool)
+	environ        []string // of the process: NAME=value
 	now            func() time.Time
 
 	config string // --config
@@ -34,16 +35,26 @@ const configName = "gazetted.toml"
 func (a *app) loadConfig() (daemon.Config, error) {
 	path := a.config
 	if path == "" {
-		path, _ = a.lookup("GAZETTED_CONFIG")
+		path = a.env("GAZETTED_CONFIG")
 	}
 	if path == "" {
 		if _, err := os.Stat(configName); err == nil {
 			path = configName
-		} else if dsn, _ := a.lookup("GAZETTED_DATABASE"); dsn == "" {
+		} else if a.env("GAZETTED_DATABASE") == "" {
 			return daemon.Config{}, errNoConfig
 		}
 	}
-	return daemon.LoadConfig(path, a.lookup)
+	return daemon.LoadConfig(path, a.environ)
+}
+
+// env is a variable of the process.
+func (a *app) env(name string) string {
+	for _, pair := range a.environ {
+		if value, ok := strings.CutPrefix(pair, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // withStore runs f on the configured database, which must be up to date.

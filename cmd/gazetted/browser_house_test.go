@@ -195,7 +195,7 @@ func startDemo(t *testing.T) (h *house, site string) {
 	}
 	h = &house{t: t, config: filepath.Join(dir, configName), url: strings.TrimSuffix(address.FindString(out.String()), "/\n")}
 	h.ready()
-	cfg, err := daemon.LoadConfig(h.config, func(string) (string, bool) { return "", false })
+	cfg, err := daemon.LoadConfig(h.config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

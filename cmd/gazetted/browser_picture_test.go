@@ -11,8 +11,8 @@ import (
 // Where pictures are to be written, as absolute paths; neither is set in a usual
 // run.
 const (
-	picturesVar = "GAZETTED_SCREENSHOTS"
-	readmeVar   = "GAZETTED_README_PICTURE"
+	picturesVar = "GAZETTED_TEST_SCREENSHOTS"
+	readmeVar   = "GAZETTED_TEST_PICTURE"
 )
 
 // tallest bounds a picture's height in pixels; front pages have no end.

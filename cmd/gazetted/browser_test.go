@@ -146,8 +146,8 @@ func (b *tab) location() string {
 // TestBrowserDemo looks at every page of the demonstration on wide and narrow
 // screens, in light and dark, and at a digest as it was mailed.
 //
-// GAZETTED_SCREENSHOTS names a folder for pictures of the pages,
-// GAZETTED_README_PICTURE a file for the one in the README, docs/demo.png.
+// GAZETTED_TEST_SCREENSHOTS names a folder for pictures of the pages,
+// GAZETTED_TEST_PICTURE a file for the one in the README, docs/demo.png.
 func TestBrowserDemo(t *testing.T) {
 	t.Parallel()
 	browser := startBrowser(t)

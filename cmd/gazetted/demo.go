@@ -79,7 +79,7 @@ func (a *app) demo(ctx context.Context, dir, listen string, fixed, once bool) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, site.Close()) }()
-	cfg, err := a.demoConfig(dir, listen, "http://"+site.Addr)
+	cfg, err := a.demoConfig(dir, listen, "http://"+reachable(site.Addr))
 	if err != nil {
 		return err
 	}
@@ -125,6 +125,19 @@ func freeAddress(ctx context.Context, listen string, fixed bool) (string, error)
 	return l.Addr().String(), nil
 }
 
+// reachable is an address under which this machine's browser finds addr, which
+// may listen on all addresses.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
 // startSite serves the newsroom's own pages on the port after listen's, so that
 // a second run with the same addresses finds its links alive, or on a free one.
 func startSite(ctx context.Context, h http.Handler, listen string) (*http.Server, error) {
@@ -152,7 +165,7 @@ func startSite(ctx context.Context, h http.Handler, listen string) (*http.Server
 // demoConfig writes a gazetted.toml, so that the commands work on the demo, too.
 func (a *app) demoConfig(dir, listen, siteURL string) (daemon.Config, error) {
 	cfg := daemon.DefaultConfig()
-	cfg.Dir, cfg.Listen, cfg.PublicURL = dir, listen, "http://"+listen
+	cfg.Dir, cfg.Listen, cfg.PublicURL = dir, listen, "http://"+reachable(listen)
 	cfg.Site = daemon.SiteConfig{
 		Title: "The Meridian Gazette", URL: siteURL, Language: "en", Rights: "© The Meridian Gazette",
 		Description: "A sample world-news site, written for this demonstration.",
@@ -176,7 +189,7 @@ func (a *app) demoReady(dir string) func(string) {
 
 An article is published every %[3]s. Digests go out every minute, and at once to
 those who asked for that. Stop with Ctrl-C.
-`, addr, filepath.Join(dir, configName), demoEvery)
+`, reachable(addr), filepath.Join(dir, configName), demoEvery)
 	}
 }
 

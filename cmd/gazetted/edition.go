@@ -44,6 +44,9 @@ the text part is printed; - as FILE is standard output.`,
 				if p.Note != "" {
 					a.say("%s", p.Note)
 				}
+				if p.Text == "" {
+					return nil
+				}
 				if html == "" && text == "" && eml == "" {
 					text = "-"
 				}
@@ -99,6 +102,9 @@ next slot. A running daemon sends it; so does gazetted delivery run.`,
 				}
 				if a.json {
 					return a.printJSON(some(made))
+				}
+				if len(made) == 0 {
+					a.say("nobody follows %s %s: no edition", list, frequency)
 				}
 				for _, e := range made {
 					if e.ID == 0 || e.State == news.EditionEmpty {

@@ -39,7 +39,7 @@ func (a *app) init(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := daemon.LoadConfig(path, a.lookup)
+	cfg, err := daemon.LoadConfig(path, a.environ)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"gazetted/internal/news"
@@ -92,7 +93,7 @@ func (t *tx) articlesByID(ids []int64, withoutContent bool) ([]news.Article, err
 // Article returns one article in any state, or news.ErrNotFound.
 func (s *Store) Article(ctx context.Context, id int64) (news.Article, error) {
 	var out news.Article
-	err := s.read(ctx, "read article", func(t *tx) error {
+	err := s.read(ctx, fmt.Sprintf("read article %d", id), func(t *tx) error {
 		found, err := t.articlesByID([]int64{id}, false)
 		if err != nil {
 			return err

@@ -57,3 +57,10 @@ func (s *Store) Exec(ctx context.Context, q string, args ...any) error {
 	_, err := s.writer.ExecContext(ctx, s.d.bind(q), args...)
 	return err
 }
+
+// Pragma reads a setting of the writing connection.
+func (s *Store) Pragma(ctx context.Context, name string) (string, error) {
+	var v string
+	err := s.writer.GetContext(ctx, &v, `PRAGMA `+name)
+	return v, err
+}

@@ -101,8 +101,8 @@ func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
 	if err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
-	if _, err := os.Stat(abs); errors.Is(err, os.ErrNotExist) && !o.Create {
-		return fmt.Errorf("open database %s: %w", path, ErrNoDatabase)
+	if err := prepareFile(abs, o.Create); err != nil {
+		return fmt.Errorf("open database %s: %w", path, err)
 	}
 	// WAL lets readers go on while one writes; FULL makes every commit survive
 	// a power cut (NORMAL loses the last ones).
@@ -125,6 +125,31 @@ func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
 	s.group = newGroup(s.writer)
 	if s.reader, err = openDB(ctx, "sqlite", dsn("query_only(ON)"), o.Readers); err != nil {
 		return errors.Join(fmt.Errorf("open database %s: %w", path, explainSQLite(err)), s.writer.Close())
+	}
+	return nil
+}
+
+// prepareFile makes a new database readable by its owner alone: it holds every
+// address and the keys behind every signed link. An empty file where one is
+// expected is a lost database, not a new one.
+func prepareFile(path string, create bool) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist) && !create:
+		return ErrNoDatabase
+	case errors.Is(err, os.ErrNotExist):
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, os.ErrExist) { // another process was quicker
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	case err != nil:
+		return err
+	case info.Size() == 0 && !create:
+		return fmt.Errorf("the file is empty; restore a backup: %w", ErrNoDatabase)
 	}
 	return nil
 }

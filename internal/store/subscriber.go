@@ -26,7 +26,7 @@ func (r subscriberRow) subscriber() news.Subscriber {
 // SubscriberByAddress finds a person with all their places on lists, or news.ErrNotFound.
 func (s *Store) SubscriberByAddress(ctx context.Context, addr news.Address) (news.SubscriberRow, error) {
 	var out news.SubscriberRow
-	err := s.read(ctx, "read subscriber", func(t *tx) error {
+	err := s.read(ctx, "read subscriber "+addr.Spec, func(t *tx) error {
 		var r subscriberRow
 		if err := t.get(&r, `SELECT `+subscriberColumns+` FROM subscribers WHERE address_key = $1`, addr.Key); err != nil {
 			return err

@@ -75,7 +75,7 @@ func (s *Store) Subscribe(ctx context.Context, req news.SubscribeRequest, confir
 		return news.SubscribeResult{}, err
 	}
 	var res news.SubscribeResult
-	err = s.write(ctx, "subscribe", func(t *tx) error {
+	err = s.write(ctx, "subscribe to list "+req.List, func(t *tx) error {
 		res = news.SubscribeResult{}
 		l, err := t.listByName(req.List)
 		if err != nil {

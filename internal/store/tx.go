@@ -126,7 +126,7 @@ func (t *tx) exec(q string, args ...any) (int64, error) {
 	res, err := t.q.ExecContext(t.ctx, t.d.bind(q), args...)
 	if err != nil {
 		if t.d.unique(err) {
-			return 0, fmt.Errorf("%w: %w", news.ErrExists, err)
+			return 0, news.ErrExists // the driver's words are not for people
 		}
 		return 0, err
 	}
@@ -138,7 +138,7 @@ func (t *tx) insert(q string, args ...any) (int64, error) {
 	var id int64
 	if err := t.get(&id, q, args...); err != nil {
 		if t.d.unique(err) {
-			return 0, fmt.Errorf("%w: %w", news.ErrExists, err)
+			return 0, news.ErrExists // the driver's words are not for people
 		}
 		return 0, err
 	}
