@@ -31,8 +31,11 @@ func TestListenHearsOtherProcesses(t *testing.T) {
 		// Changes until one is heard: the listener may not be connected yet.
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
+		// Each is a real change: SQLite commits nothing for a row that stays as it is.
+		paused := false
 		for woken := false; !woken; {
-			if err := db.SetPaused(ctx, true); err != nil {
+			paused = !paused
+			if err := db.SetPaused(ctx, paused); err != nil {
 				t.Fatal(err)
 			}
 			select {

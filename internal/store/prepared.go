@@ -95,7 +95,7 @@ func (p *prepared) statement(ctx context.Context, query string) (*sqlx.Stmt, err
 
 // GetContext implements querier.
 func (p *prepared) GetContext(ctx context.Context, dest any, query string, args ...any) error {
-	stmt, err := p.statement(ctx, query)
+	stmt, err := p.statement(ctx, query) //nolint:sqlclosecheck // kept for the next transaction; reset closes it
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (p *prepared) GetContext(ctx context.Context, dest any, query string, args 
 
 // SelectContext implements querier.
 func (p *prepared) SelectContext(ctx context.Context, dest any, query string, args ...any) error {
-	stmt, err := p.statement(ctx, query)
+	stmt, err := p.statement(ctx, query) //nolint:sqlclosecheck // kept for the next transaction; reset closes it
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (p *prepared) SelectContext(ctx context.Context, dest any, query string, ar
 
 // ExecContext implements querier.
 func (p *prepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	stmt, err := p.statement(ctx, query)
+	stmt, err := p.statement(ctx, query) //nolint:sqlclosecheck // kept for the next transaction; reset closes it
 	if err != nil {
 		return nil, err
 	}
