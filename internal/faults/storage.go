@@ -84,11 +84,9 @@ func killWhileOpen(ctx context.Context, w *run.World, round int, random *rand.Ra
 	} else if err == nil {
 		err = w.Pass(ctx, time.Duration(random.IntN(20))*time.Millisecond)
 	}
-	bound, injected := w.Bound, w.Injected
-	p.Kill()
-	if w.Injected = injected; within {
-		w.Bound = bound // nothing was sent yet
-	}
+	injected := w.Injected
+	p.Kill() // it may have been sending what is left of the editions before
+	w.Injected = injected
 	if err := errors.Join(err, release(), w.AgeLeases(ctx)); err != nil {
 		return e, false, err
 	}

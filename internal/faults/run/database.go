@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	_ "github.com/lib/pq"  // the driver
+	"github.com/lib/pq"
 	_ "modernc.org/sqlite" // the driver
 
 	"gazetted/internal/news"
@@ -87,17 +87,25 @@ func (w *World) Age(ctx context.Context, d time.Duration, states ...news.Deliver
 	for i, s := range states {
 		list[i] = "'" + string(s) + "'"
 	}
-	err := w.with(ctx, func(c *sql.Conn) error {
+	older := func(c *sql.Conn) error {
 		_, err := c.ExecContext(ctx, fmt.Sprintf(`UPDATE deliveries SET next_at = next_at - %d WHERE state IN (%s)`, d.Milliseconds(), strings.Join(list, ", ")))
 		if err == nil && w.Database == Postgres { // as every commit of the store's tells
 			_, err = c.ExecContext(ctx, `SELECT pg_notify('gazetted', 'outbox')`)
 		}
 		return err
-	})
-	if err != nil {
-		return fmt.Errorf("age deliveries: %w", err)
 	}
-	return nil
+	for {
+		err := w.with(ctx, older)
+		// The server may still be busy with the last statement of a daemon that was
+		// killed, which locks the same rows in its own order.
+		if e, ok := errors.AsType[*pq.Error](err); ok && e.Code == "40P01" && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("age deliveries: %w", err)
+		}
+		return nil
+	}
 }
 
 // AgeLeases lets a quarter of an hour pass for what crashed daemons hold: deliveries
