@@ -41,6 +41,8 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// The first signal asks for an orderly end, the second is not waited for.
+	defer context.AfterFunc(ctx, stop)()
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, environ: os.Environ(), now: time.Now}
 	root := a.root()
 	root.SetArgs(args)

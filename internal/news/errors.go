@@ -16,6 +16,9 @@ var (
 	ErrStale = errors.New("changed in the meantime")
 	// ErrPaused says that the operator has paused the work that was asked for.
 	ErrPaused = errors.New("paused")
+	// ErrUnavailable says that the database cannot store anything now (a full
+	// disk, another program's lock); the same may succeed later.
+	ErrUnavailable = errors.New("the database cannot be written now")
 	// ErrToken says that a signed link is not ours, is for another purpose, or has expired.
 	ErrToken = errors.New("this link is not valid")
 )

@@ -162,13 +162,13 @@ func explainSQLite(err error) error {
 	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return fmt.Errorf("another program has kept the database locked for %s: %w", busyTimeout, err)
+		return fmt.Errorf("%w: another program has kept it locked for %s: %w", news.ErrUnavailable, busyTimeout, err)
 	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
 		return fmt.Errorf("the file is damaged or no SQLite database; restore a backup: %w", err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
 		return fmt.Errorf("the file or its folder cannot be written; check owner and mode: %w", err)
 	case sqlite3.SQLITE_FULL:
-		return fmt.Errorf("the disk is full: %w", err)
+		return fmt.Errorf("%w: the disk is full: %w", news.ErrUnavailable, err)
 	default:
 		return err
 	}

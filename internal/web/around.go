@@ -100,7 +100,7 @@ func statusOf(err error) int {
 		return http.StatusUnprocessableEntity
 	case errors.Is(err, news.ErrStale), errors.Is(err, news.ErrExists):
 		return http.StatusConflict
-	case errors.Is(err, news.ErrPaused):
+	case errors.Is(err, news.ErrPaused), errors.Is(err, news.ErrUnavailable):
 		return http.StatusServiceUnavailable
 	default:
 		return http.StatusInternalServerError
