@@ -89,7 +89,7 @@ func New(ctx context.Context, cfg Config, o Options) (_ *Daemon, err error) {
 	if err := d.secrets(ctx); err != nil {
 		return nil, err
 	}
-	if d.templates, err = templates.Load(d.overrides()); err != nil {
+	if d.templates, err = templates.Load(cfg.overrides()); err != nil {
 		return nil, fmt.Errorf("load templates: %w", err)
 	}
 	for _, build := range []func() error{d.buildWatcher, d.buildEditor, d.buildCourier, d.buildBounces, d.buildWeb} {
@@ -132,11 +132,21 @@ func (d *Daemon) Close() error {
 	return errors.Join(errs...)
 }
 
-func (d *Daemon) overrides() fs.FS {
-	if d.cfg.Templates == "" {
+// overrides is the operator's folder of templates; nil: there is none.
+func (c *Config) overrides() fs.FS {
+	if c.Templates == "" {
 		return nil
 	}
-	return os.DirFS(d.cfg.path(d.cfg.Templates))
+	return os.DirFS(c.path(c.Templates))
+}
+
+// DigestTemplates lists the digest templates that lists may use.
+func DigestTemplates(cfg Config) ([]string, error) {
+	set, err := templates.Load(cfg.overrides())
+	if err != nil {
+		return nil, fmt.Errorf("load templates: %w", err)
+	}
+	return set.Digests(), nil
 }
 
 func (d *Daemon) siteURL() string {

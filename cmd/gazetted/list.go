@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"gazetted/daemon"
 	"gazetted/internal/news"
 	"gazetted/internal/store"
 )
@@ -97,6 +98,9 @@ func (a *app) listAdd() *cobra.Command {
 			if err := f.apply(c.Flags(), &l, true); err != nil {
 				return err
 			}
+			if err := a.checkTemplate(l.Template); err != nil {
+				return err
+			}
 			return a.withStore(c.Context(), func(s *store.Store) error {
 				if err := a.warnUnknown(c, s, l.Filter); err != nil {
 					return err
@@ -105,6 +109,9 @@ func (a *app) listAdd() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if a.json {
+					return a.printJSON(added)
+				}
 				a.say("added list %s", added.Name)
 				return nil
 			})
@@ -112,6 +119,22 @@ func (a *app) listAdd() *cobra.Command {
 	}
 	f.register(c.Flags())
 	return c
+}
+
+// checkTemplate refuses a digest template that the daemon would not find.
+func (a *app) checkTemplate(name string) error {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		return err
+	}
+	known, err := daemon.DigestTemplates(cfg)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(known, name) {
+		return &news.FieldError{Field: "template", Value: name, Want: "one of " + strings.Join(known, ", ")}
+	}
+	return nil
 }
 
 // warnUnknown tells about topics that no article has had so far: they may come
@@ -150,6 +173,9 @@ to the list's first one and miss nothing.`,
 				if err := f.apply(c.Flags(), &l, false); err != nil {
 					return err
 				}
+				if err := a.checkTemplate(l.Template); err != nil {
+					return err
+				}
 				if f.paused || resume {
 					l.Paused = f.paused && !resume
 				}
@@ -158,6 +184,9 @@ to the list's first one and miss nothing.`,
 				}
 				if err := s.SetList(c.Context(), l); err != nil {
 					return err
+				}
+				if a.json {
+					return a.printJSON(l)
 				}
 				a.say("changed list %s", l.Name)
 				return nil

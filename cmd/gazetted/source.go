@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -48,10 +49,16 @@ func (a *app) sourceAdd() *cobra.Command {
 			if err := completeSource(&src); err != nil {
 				return &usageError{err: err, command: c.CommandPath()}
 			}
+			if err := a.completeFolder(&src); err != nil {
+				return err
+			}
 			return a.withStore(c.Context(), func(s *store.Store) error {
 				added, err := s.AddSource(c.Context(), src)
 				if err != nil {
 					return err
+				}
+				if a.json {
+					return a.printJSON(added)
 				}
 				a.say("watching %s (%s)", added.Name, cmp.Or(added.Location, "push"))
 				return nil
@@ -63,7 +70,7 @@ func (a *app) sourceAdd() *cobra.Command {
 	c.Flags().DurationVar(&settle, "settle", news.DefaultSettle, "time between first sight and release, for the publisher's second thoughts")
 	c.Flags().DurationVar(&maxAge, "max-age", news.DefaultMaxAge, "what was published longer before the last look is fed and not mailed")
 	c.Flags().StringVar(&zone, "zone", "", "time zone of dates without an offset (default UTC)")
-	c.Flags().StringVar(&base, "base-url", "", "folder: the `URL` under which its articles are published")
+	c.Flags().StringVar(&base, "base-url", "", "folder: the `URL` under which its articles are published (default: site.url, else public_url)")
 	return c
 }
 
@@ -93,6 +100,27 @@ func completeSource(src *news.Source) error {
 	if src.Name == "" {
 		src.Name = sourceName(src)
 	}
+	return nil
+}
+
+// completeFolder says where the articles of a folder are published if nobody
+// did, and tells of a folder that is not there (yet).
+func (a *app) completeFolder(src *news.Source) error {
+	if src.Kind != news.SourceFolder {
+		return nil
+	}
+	if _, err := os.Stat(src.Location); err != nil {
+		a.say("note: %s cannot be read now: %v", src.Location, err)
+	}
+	if src.Settings.BaseURL != "" {
+		return nil
+	}
+	cfg, err := a.loadConfig()
+	if err != nil {
+		return err
+	}
+	src.Settings.BaseURL = cmp.Or(cfg.Site.URL, cfg.PublicURL)
+	a.say("note: articles that name no url are taken to be published under %s (see --base-url)", src.Settings.BaseURL)
 	return nil
 }
 
@@ -143,6 +171,8 @@ func sourceState(src news.Source) string {
 		return "ready"
 	case src.ActivatedAt.IsZero():
 		return "first run"
+	case len(src.Look.Notes) > 0:
+		return "ok, but not all could be read (see `gazetted source show " + src.Name + "`)"
 	default:
 		return "ok"
 	}
