@@ -32,7 +32,7 @@ func folderSource(t *testing.T, db *dbtest.DB) (dir string, w *source.Watcher) {
 
 func write(t *testing.T, db *dbtest.DB, p, title, more string) {
 	t.Helper()
-	text := "---\ntitle: " + title + "\ndate: 2026-01-01\n" + more + "---\nText of " + title + ".\n"
+	text := "---\ntitle: " + title + "\ndate: 2026-03-01\n" + more + "---\nText of " + title + ".\n"
 	if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
