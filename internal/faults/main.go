@@ -8,7 +8,7 @@
 // table goes to standard output; the exit code is 1 if any verdict is a failure. It
 // needs no root.
 //
-// table.go is the list, one line per fault; the other files are how each is injected.
+// table_*.go are the list, one line per fault; the other files are how each is injected.
 // Package sink is the relay, package run the set-up and the oracle.
 package main
 
