@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -74,29 +76,56 @@ func helo(domain string) string {
 func (d *Daemon) sent(e mail.Event) {
 	switch e.Kind {
 	case mail.EventAttempt:
-		level := d.log.Debug
-		if e.Outcome.State == news.DeliveryRefused {
-			level = d.log.Info
-		}
-		level("mail attempted", "delivery", e.Delivery.ID, "edition", e.Delivery.EditionID, "relay", e.Relay, "status", string(e.Outcome.State),
-			"err", e.Outcome.Reply, "took", e.Took)
+		d.attempted(e)
 	case mail.EventRelayUp:
 		d.log.Info("relay takes mail again", "relay", e.Relay)
 	case mail.EventRecovered:
 		d.log.Info("deliveries recovered that a crash had left", "delivery", e.Count)
 	case mail.EventRelayDown:
-		d.log.Warn("relay takes no mail", "relay", e.Relay, "err", e.Err)
+		d.log.Warn("relay takes no mail", "relay", e.Relay, "err", wordsOf(e.Err))
 	case mail.EventRelayLimit:
 		d.log.Info("relay limits connections", "relay", e.Relay, "status", e.Count)
 	case mail.EventConfigFault:
-		d.log.Error("relay refuses how we are configured", "relay", e.Relay, "err", e.Err)
+		d.log.Error("relay refuses how we are configured", "relay", e.Relay, "err", wordsOf(e.Err))
 	case mail.EventHeld:
-		d.log.Error("edition is held back", "edition", e.Delivery.EditionID, "err", e.Err)
+		d.log.Error("edition is held back", "edition", e.Delivery.EditionID, "err", wordsOf(e.Err))
 	case mail.EventStore:
 		d.log.Error("database failed while sending", "err", e.Err)
 	default:
-		d.log.Warn("delivery was not sent", "delivery", e.Delivery.ID, "relay", e.Relay, "status", string(e.Kind), "err", e.Err)
+		d.log.Warn("delivery was not sent", "delivery", e.Delivery.ID, "relay", e.Relay, "status", string(e.Kind), "err", wordsOf(e.Err))
 	}
+}
+
+// attempted logs one attempt. There may be thousands per second.
+func (d *Daemon) attempted(e mail.Event) {
+	level := slog.LevelDebug
+	if e.Outcome.State == news.DeliveryRefused {
+		level = slog.LevelInfo
+	}
+	if !d.log.Enabled(context.Background(), level) {
+		return
+	}
+	said := e.Outcome.Reply
+	if e.Outcome.Code != 0 {
+		said = strings.TrimSpace(fmt.Sprint(e.Outcome.Code, " ", e.Outcome.Enhanced))
+	}
+	d.log.Log(context.Background(), level, "mail attempted", "delivery", e.Delivery.ID, "edition", e.Delivery.EditionID, "relay", e.Relay,
+		"status", string(e.Outcome.State), "err", said, "took", e.Took)
+}
+
+// wordsOf is err without a relay's words about a recipient: they often repeat
+// the address. `gazetted delivery show` has them.
+func wordsOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*mail.ReplyError](err); ok && e.Code != 0 {
+		switch e.Stage {
+		case mail.StageRcpt, mail.StageData, mail.StageBody, mail.StageDot:
+			return strings.TrimSpace(fmt.Sprintf("%s: %d %s", e.Stage, e.Code, e.Enhanced))
+		}
+	}
+	return err.Error()
 }
 
 func (d *Daemon) buildWeb() error {

@@ -126,6 +126,8 @@ func (c *Capture) deliver(name string) error {
 type captureSession struct {
 	c    *Capture
 	name string // in tmp; empty: none begun
+
+	taken string // name of the last one that was delivered
 }
 
 // Begin writes the message to tmp.
@@ -158,8 +160,13 @@ func (s *captureSession) Dot(context.Context) error {
 		s.Abort()
 		return &ReplyError{Stage: StageBody, Err: err}
 	}
-	s.name = ""
+	s.name, s.taken = "", s.name
 	return nil
+}
+
+// Receipt names the file.
+func (s *captureSession) Receipt() Receipt {
+	return Receipt{Code: 250, Enhanced: "2.0.0", Text: "captured as " + s.taken}
 }
 
 // Usable is always true.

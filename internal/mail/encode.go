@@ -21,6 +21,9 @@ const (
 // White space collapses and at most limit characters remain. Joiners stay:
 // Persian and many emoji need them.
 func cleanLine(s string, limit int) string {
+	if isCleanLine(s, limit) { // as nearly every reply of a relay is
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsControl(r), r == '\u2028', r == '\u2029', r == '\ufeff',
@@ -35,6 +38,22 @@ func cleanLine(s string, limit int) string {
 		s = strings.TrimSpace(string([]rune(s)[:limit]))
 	}
 	return s
+}
+
+// isCleanLine tells whether cleanLine has nothing to do.
+func isCleanLine(s string, limit int) bool {
+	if len(s) > limit {
+		return false
+	}
+	before := byte(' ')
+	for i := range len(s) {
+		c := s[i]
+		if c < ' ' || c > '~' || c == ' ' && before == ' ' {
+			return false
+		}
+		before = c
+	}
+	return before != ' ' || s == ""
 }
 
 // cutBytes bounds what the functions above look at: a field of 100 KB is not

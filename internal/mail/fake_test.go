@@ -309,6 +309,10 @@ func (s *fakeSession) Dot(ctx context.Context) error {
 
 var errTaken = errors.New("connection lost, though the relay has it")
 
+func (s *fakeSession) Receipt() Receipt {
+	return Receipt{Code: 250, Enhanced: "2.0.0", Text: "queued as FAKE"}
+}
+
 func (s *fakeSession) Usable() bool { return s.usable && s.mail == nil }
 func (s *fakeSession) Quit()        { s.Abort() }
 func (s *fakeSession) Abort() {

@@ -25,6 +25,8 @@ type smtpSession struct {
 	usable bool // the connection is in step and may carry another message
 	open   bool // a transaction was begun and not ended: RSET before the next
 	body   bool // a body was sent and waits for its dot
+
+	taken Receipt // of the last dot, as it came
 }
 
 // command is one line and what it should lead to.
@@ -141,8 +143,9 @@ func (s *smtpSession) exchange(commands []command) error {
 // unusable after a fault of the wire, a 421 and a reply of no meaning here.
 func (s *smtpSession) reply(stage Stage, want int, timeout time.Duration) *ReplyError {
 	s.conn.awaiting(timeout)
-	_, _, err := s.client.Text.ReadResponse(want)
+	code, text, err := s.client.Text.ReadResponse(want)
 	if err == nil {
+		s.taken = Receipt{Code: code, Text: text}
 		return nil
 	}
 	e := replyError(stage, err)
@@ -199,6 +202,16 @@ func (s *smtpSession) Dot(ctx context.Context) error {
 	s.open = false
 	return nil
 }
+
+// Receipt is the reply to the last dot.
+func (s *smtpSession) Receipt() Receipt {
+	enhanced, text := cutEnhanced(s.taken.Code, cleanLine(s.taken.Text, maxReceipt))
+	return Receipt{Code: s.taken.Code, Enhanced: enhanced, Text: text}
+}
+
+// maxReceipt bounds what is kept of each mail that was taken, in characters.
+// Servers that say where it is queued need 20 to 80.
+const maxReceipt = 200
 
 // Usable tells whether the session can take another message.
 func (s *smtpSession) Usable() bool { return s.usable && !s.body }

@@ -122,6 +122,28 @@ func TestSMTPUTF8OnlyWhereNeededAndOffered(t *testing.T) {
 	}
 }
 
+// TestReceipt: what the relay said when it took a mail is what an operator asks
+// the relay's for; what a hostile one says stays one short line.
+func TestReceipt(t *testing.T) {
+	for reply, want := range map[string]Receipt{
+		"250 2.0.0 Ok: queued as 4XyZ":  {250, "2.0.0", "Ok: queued as 4XyZ"},
+		"250 OK id=1abc-0000":           {250, "", "OK id=1abc-0000"},
+		"250 2.6.0 first\n2.6.0 second": {250, "2.6.0", "first 2.6.0 second"},
+		"250 ":                          {250, "", ""},
+		"251 2.1.5 \x1b[31m " + strings.Repeat("x", 400): {251, "2.1.5", "[31m " + strings.Repeat("x", 189)},
+	} {
+		relay := smtptest.Start(t)
+		relay.On(smtptest.Rule{Stage: smtptest.Dot, Reply: reply})
+		s := open(t, newSMTP(t, relay, nil))
+		if err := errors.Join(s.Begin(t.Context(), envelope("ana@example.net"), []byte(shortMessage)), s.Dot(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Receipt(); got != want {
+			t.Errorf("%q: %+v, want %+v", reply, got, want)
+		}
+	}
+}
+
 func TestRepliesAtEachStage(t *testing.T) {
 	for _, r := range []struct {
 		rule   smtptest.Rule

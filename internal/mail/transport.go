@@ -21,6 +21,14 @@ type Transport interface {
 	Open(ctx context.Context) (Session, error)
 }
 
+// Receipt is the reply of a relay that took a message. Its text often names the
+// relay's queue, by which its operator finds the mail again.
+type Receipt struct {
+	Code     int
+	Enhanced string // RFC 3463, e.g. 2.0.0
+	Text     string // one line, shortened
+}
+
 // Session is one connection to a relay, for one message after the other.
 type Session interface {
 	// Begin sends everything but the final dot. Until Dot is called the relay
@@ -29,6 +37,8 @@ type Session interface {
 	// Dot ends the message begun and waits for the relay's word. Nil means it
 	// took the responsibility. An error without a reply means nobody knows.
 	Dot(ctx context.Context) error
+	// Receipt is what the relay said to the last dot, if it took the message.
+	Receipt() Receipt
 	// Usable tells whether the session can take another message.
 	Usable() bool
 	// Quit parts politely where that is quick; Abort hangs up, so that a

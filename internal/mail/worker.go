@@ -177,6 +177,8 @@ func (w *worker) conclude(d news.Delivery, err error, took time.Duration) signal
 	switch j.Verdict {
 	case Accepted:
 		o.State = news.DeliveryAccepted
+		said := w.session.Receipt()
+		o.Code, o.Enhanced, o.Reply = said.Code, said.Enhanced, said.Text
 		w.holds.good(&d)
 	case Deferred:
 		o.State, o.NextAt = news.DeliveryDeferred, retry
