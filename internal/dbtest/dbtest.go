@@ -24,8 +24,9 @@ import (
 
 // Clock is a clock that a test moves by hand. It is safe for concurrent use.
 type Clock struct {
-	mu sync.Mutex
-	t  time.Time
+	mu     sync.Mutex
+	t      time.Time
+	passed time.Duration
 }
 
 // NewClock starts at 2026-03-02 09:00 UTC, a Monday.
@@ -38,17 +39,32 @@ func (c *Clock) Now() time.Time {
 	return c.t
 }
 
-// Advance moves the clock.
+// Steady returns how much time has passed, whatever the clock was set to.
+func (c *Clock) Steady() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.passed
+}
+
+// Advance lets time pass.
 func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t, c.passed = c.t.Add(d), c.passed+d
+}
+
+// Step sets the clock forward or back, without time passing.
+func (c *Clock) Step(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.t = c.t.Add(d)
 }
 
-// Set puts the clock to t.
+// Set lets time pass until t. If t has passed, the clock is set back.
 func (c *Clock) Set(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.passed += max(0, t.Sub(c.t))
 	c.t = t
 }
 
@@ -141,8 +157,19 @@ func PostgresDSN(t testing.TB) string {
 func open(t testing.TB, dsn string) *DB {
 	t.Helper()
 	db := &DB{Clock: NewClock(), Wakes: &Wakes{}, DSN: dsn}
-	ctx := context.Background()
-	s, err := store.Open(ctx, dsn, store.Options{Now: db.Clock.Now, Wake: db.Wakes.Add, Create: true})
+	db.Store = db.Another(t)
+	if err := db.Migrate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// Another opens the database again, as another process on it would.
+func (db *DB) Another(t testing.TB) *store.Store {
+	t.Helper()
+	s, err := store.Open(context.Background(), db.DSN, store.Options{
+		Now: db.Clock.Now, Steady: db.Clock.Steady, Shared: db.Clock.Now, Wake: db.Wakes.Add, Create: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,9 +178,5 @@ func open(t testing.TB, dsn string) *DB {
 			t.Error(err)
 		}
 	})
-	if err := s.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
-	db.Store = s
-	return db
+	return s
 }

@@ -202,7 +202,7 @@ func (t *tx) take(rows []deliveryRow, readers map[int64]reader, token string, le
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	until := t.now.Add(lease)
+	until := t.lease.Add(lease)
 	ids := make([]int64, 0, len(rows))
 	out := make([]news.Delivery, 0, len(rows))
 	for _, r := range rows {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -252,12 +253,9 @@ func (t *tx) storeProgress(all []progress) error {
 	return nil
 }
 
-// clockAhead is how far beyond its lease a claim must reach to have been made
-// by a clock that was set back since. It is long, so that a small step does not
-// take deliveries from a courier at work.
-const clockAhead = 24 * time.Hour
-
-// leasedQuery reads all of deliveries_leased: no more than couriers hold.
+// leasedQuery reads all of deliveries_leased: no more than couriers hold. What
+// ends further ahead than its lease lasts was claimed before the shared clock was
+// set back.
 const leasedQuery = progressSelect + `WHERE d.state IN ('claimed', 'dot_pending') AND (d.next_at <= $1 OR d.next_at > CAST($2 AS BIGINT) + d.lease)
 	ORDER BY d.id`
 
@@ -267,10 +265,21 @@ const leasedQuery = progressSelect + `WHERE d.state IN ('claimed', 'dot_pending'
 // list says. A delivery that was in hand at three crashes, or whose dot was
 // sent twice, is quarantined.
 func (s *Store) RecoverDeliveries(ctx context.Context) (int, error) {
+	if err := s.followClocks(ctx); err != nil {
+		return 0, err
+	}
+	over, ahead := s.leases.trust()
+	if !over {
+		return 0, nil
+	}
 	n := 0
 	err := s.write(ctx, "recover deliveries", func(t *tx) error {
 		var rows []progress
-		if err := t.all(&rows, leasedQuery+t.d.skipLocked, ms(t.now), ms(t.now.Add(clockAhead))); err != nil {
+		limit := int64(math.MaxInt32) * 1000 // no lease
+		if ahead {
+			limit = ms(t.lease.Add(clockSlack))
+		}
+		if err := t.all(&rows, leasedQuery+t.d.skipLocked, ms(t.lease), limit); err != nil {
 			return err
 		}
 		if n = len(rows); n == 0 {

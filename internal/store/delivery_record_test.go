@@ -339,24 +339,3 @@ func TestSuspectsKeepNobodyWaiting(t *testing.T) {
 		}
 	})
 }
-
-func TestALeaseGivenByAClockFarAheadEnds(t *testing.T) {
-	eachWorld(t, func(t *testing.T, w *world) {
-		mailing(w, 1, nil)
-		w.db.Clock.Advance(2 * time.Hour)
-		if ds := w.claim(1); len(ds) != 1 {
-			t.Fatalf("%+v", ds)
-		}
-		w.db.Clock.Advance(-2 * time.Hour)
-		if n, err := w.db.RecoverDeliveries(t.Context()); err != nil || n != 0 {
-			t.Errorf("a small step took %d from a courier at work, %v", n, err)
-		}
-		w.db.Clock.Advance(-30 * 24 * time.Hour)
-		if n, err := w.db.RecoverDeliveries(t.Context()); err != nil || n != 1 {
-			t.Errorf("recovered %d, %v", n, err)
-		}
-		if ds := w.claim(1); len(ds) != 1 {
-			t.Errorf("%+v", ds)
-		}
-	})
-}

@@ -128,7 +128,7 @@ func (t *tx) markDots(dots []news.Dot, may []bool) error {
 	}
 	rows := make([]settled, len(dots))
 	for i, d := range dots {
-		rows[i] = settled{ID: d.DeliveryID, Token: d.Token, Relay: pausedRelay + clean(d.Relay), At: ms(t.now)}
+		rows[i] = settled{ID: d.DeliveryID, Token: d.Token, Relay: pausedRelay + clean(d.Relay), At: ms(t.lease)}
 	}
 	list, err := encode(rows)
 	if err != nil {
@@ -148,8 +148,8 @@ func (t *tx) markDots(dots []news.Dot, may []bool) error {
 	if len(marked) == len(dots) {
 		return nil
 	}
-	_, err = t.exec(`UPDATE deliveries SET state = 'deferred', token = '', next_at = o.at, attempts = attempts - 1 FROM `+t.d.settled+` AS o`+
-		dotOurs+` AND `+dotPaused, list)
+	_, err = t.exec(`UPDATE deliveries SET state = 'deferred', token = '', next_at = $2, attempts = attempts - 1 FROM `+t.d.settled+` AS o`+
+		dotOurs+` AND `+dotPaused, list, ms(t.now))
 	return err
 }
 

@@ -37,6 +37,9 @@ type dialect struct {
 	// versionTable counts the tables in which goose keeps the schema's version:
 	// where tables are listed differs.
 	versionTable string
+	// clock reads the server's clock, in milliseconds. Empty: there is no server,
+	// and all processes have the machine's clock.
+	clock string
 	// bind turns the $N of our SQL into what the driver takes.
 	bind func(string) string
 	// retryable tells errors after which the same transaction may succeed.
@@ -75,6 +78,7 @@ func postgresDialect() dialect {
 		settled: `(SELECT id, token, relay, at, code, enhanced, reply, state FROM jsonb_to_recordset($1::jsonb)
 			AS r (id bigint, token text, relay text, at bigint, code bigint, enhanced text, reply text, state text))`,
 		versionTable: `SELECT count(*) FROM pg_catalog.pg_class WHERE relkind = 'r' AND relname = 'goose_db_version' AND pg_catalog.pg_table_is_visible(oid)`,
+		clock:        `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`,
 		bind:         func(q string) string { return q },
 		retryable: func(err error) bool {
 			var e *pq.Error

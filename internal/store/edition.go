@@ -48,7 +48,8 @@ func (r editionRow) edition() news.Edition {
 }
 
 // resumeEdition takes over an open edition whose lease ended, or whose lease
-// ends so far ahead that a clock since set back must have given it. 0: none.
+// ends so far ahead that it was given before the shared clock was set back: an
+// edition that two make is closed by one. 0: none.
 func (t *tx) resumeEdition(lease time.Duration) (int64, error) {
 	for {
 		var r struct {
@@ -58,7 +59,7 @@ func (t *tx) resumeEdition(lease time.Duration) (int64, error) {
 		// The two states stand there for the partial index.
 		err := t.get(&r, `SELECT e.id, e.taken FROM editions e WHERE e.state IN ('open', 'closed') AND e.state = 'open'
 			AND (e.leased_until <= $1 OR e.leased_until > $2) AND e.list_id IN (SELECT id FROM lists WHERE NOT paused)
-			ORDER BY e.id LIMIT 1`+t.d.skipLocked, ms(t.now), ms(t.now.Add(2*lease)))
+			ORDER BY e.id LIMIT 1`+t.d.skipLocked, ms(t.lease), ms(t.lease.Add(2*lease)))
 		if errors.Is(err, news.ErrNotFound) {
 			return 0, nil
 		}
@@ -66,7 +67,7 @@ func (t *tx) resumeEdition(lease time.Duration) (int64, error) {
 			return 0, err
 		}
 		if r.Taken < maxTaken {
-			_, err := t.exec(`UPDATE editions SET leased_until = $1, taken = taken + 1 WHERE id = $2`, ms(t.now.Add(lease)), r.ID)
+			_, err := t.exec(`UPDATE editions SET leased_until = $1, taken = taken + 1 WHERE id = $2`, ms(t.lease.Add(lease)), r.ID)
 			return r.ID, err
 		}
 		note := fmt.Sprintf("given up: begun %d times, and nobody came back", r.Taken)

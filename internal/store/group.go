@@ -177,7 +177,7 @@ func (s *Store) savepoint(ctx context.Context, k *ticket, single bool) error {
 			return err
 		}
 	}
-	k.call(&tx{q: p, ctx: ctx, d: s.d, now: s.clock()})
+	k.call(&tx{q: p, ctx: ctx, d: s.d, now: s.clock(), lease: s.leases.now()})
 	if single {
 		return nil
 	}

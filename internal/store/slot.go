@@ -163,7 +163,7 @@ type opening struct {
 func (t *tx) insertEdition(r scheduleRow, o opening) (int64, error) {
 	leased := int64(0)
 	if o.lease > 0 {
-		leased = ms(t.now.Add(o.lease))
+		leased = ms(t.lease.Add(o.lease))
 	}
 	id, err := t.insert(`INSERT INTO editions (list_id, frequency, zone, slot_key, due_at, state, note, from_seq, cutoff_seq, leased_until)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING id`,

@@ -170,14 +170,17 @@ func (s *Store) PollNow(ctx context.Context, name string) error {
 
 // ClaimSource returns a due source that nobody else looks at, and keeps others
 // from it until FinishLook or until lease has passed. ok is false if none is due.
+// A source whose last look lies ahead is due: the clock was set back since, and
+// the next look may lie as far ahead.
 func (s *Store) ClaimSource(ctx context.Context, lease time.Duration) (src news.Source, ok bool, err error) {
 	err = s.write(ctx, "claim source", func(t *tx) error {
 		var ids []int64
-		if err := t.all(&ids, `SELECT id FROM sources WHERE removed_at = 0 AND kind <> 'push' AND next_at <= $1 AND leased_until <= $1
-			ORDER BY next_at, id LIMIT 1`+t.d.skipLocked, ms(t.now)); err != nil || len(ids) == 0 {
+		if err := t.all(&ids, `SELECT id FROM sources WHERE removed_at = 0 AND kind <> 'push' AND (next_at <= $1 OR last_at > $2)
+			AND (leased_until <= $3 OR leased_until > $4) ORDER BY next_at, id LIMIT 1`+t.d.skipLocked,
+			ms(t.now), ms(t.now.Add(clockBack)), ms(t.lease), ms(t.lease.Add(2*lease))); err != nil || len(ids) == 0 {
 			return err
 		}
-		if _, err := t.exec(`UPDATE sources SET leased_until = $1 WHERE id = $2`, ms(t.now.Add(lease)), ids[0]); err != nil {
+		if _, err := t.exec(`UPDATE sources SET leased_until = $1 WHERE id = $2`, ms(t.lease.Add(lease)), ids[0]); err != nil {
 			return err
 		}
 		ok = true

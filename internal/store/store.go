@@ -31,6 +31,12 @@ import (
 type Options struct {
 	// Now is the clock; default time.Now.
 	Now func() time.Time
+	// Steady is the time since a fixed moment on a clock that nobody sets: leases
+	// end by it. Default: Go's monotonic clock.
+	Steady func() time.Duration
+	// Shared is the clock that all processes on the database can read. Default: the
+	// server's on PostgreSQL, Now on SQLite.
+	Shared func() time.Time
 	// Rand makes secrets and tokens; default crypto/rand.
 	Rand io.Reader
 	// Wake is told, after the commit, what has changed. It must not block.
@@ -52,6 +58,8 @@ type Store struct {
 	reader *sqlx.DB // the same as writer on PostgreSQL
 	group  *group   // shares commits; nil on PostgreSQL
 	now    func() time.Time
+	shared func() time.Time
+	leases *leaseClock
 	rand   io.Reader
 	wake   func(news.Wake)
 
@@ -70,7 +78,7 @@ var ErrNewerSchema = errors.New("the database is newer than this binary")
 // Open connects to `sqlite:PATH` or `postgres://…` and checks that it answers.
 // It does not change the schema: see Migrate.
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
-	s := &Store{dsn: dsn, now: o.Now, rand: o.Rand, wake: o.Wake, bounces: o.Bounces}
+	s := &Store{dsn: dsn, now: o.Now, shared: o.Shared, rand: o.Rand, wake: o.Wake, bounces: o.Bounces}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -84,6 +92,9 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 		o.Readers = 8
 	}
 	var err error
+	if s.leases, err = newLeaseClock(o.Steady, s.rand); err != nil {
+		return nil, err
+	}
 	switch path, ok := strings.CutPrefix(dsn, "sqlite:"); {
 	case ok && path != "":
 		err = s.openSQLite(ctx, path, o)
@@ -95,6 +106,11 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	shared, err := s.sharedClock(ctx)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.leases.begin(shared, s.clock())
 	return s, nil
 }
 
@@ -141,11 +157,11 @@ func at(v int64) time.Time {
 	return time.UnixMilli(v).UTC()
 }
 
-// token returns 128 random bits in hex, to fence a claim.
+// token fences a claim: 64 random bits of this process and 64 of this claim, in hex.
 func (s *Store) token() (string, error) {
-	var b [16]byte
+	var b [8]byte
 	if _, err := io.ReadFull(s.rand, b[:]); err != nil {
 		return "", fmt.Errorf("make token: %w", err)
 	}
-	return fmt.Sprintf("%x", b), nil
+	return fmt.Sprintf("%s%x", s.leases.owner, b), nil
 }

@@ -19,7 +19,8 @@ type tx struct {
 	q     querier
 	ctx   context.Context
 	d     dialect
-	now   time.Time
+	now   time.Time // of the wall clock
+	lease time.Time // of the clock by which leases end, see leaseClock
 	wakes []news.Wake
 }
 
@@ -67,7 +68,7 @@ func (s *Store) try(ctx context.Context, db *sqlx.DB, o *sql.TxOptions, f func(*
 	if err != nil {
 		return nil, err
 	}
-	t := &tx{q: raw, ctx: ctx, d: s.d, now: s.clock()}
+	t := &tx{q: raw, ctx: ctx, d: s.d, now: s.clock(), lease: s.leases.now()}
 	defer func() { _ = raw.Rollback() }() // after Commit it does nothing
 	if err := f(t); err != nil {
 		return nil, err
