@@ -86,7 +86,7 @@ func named(stage string, err error) error {
 // gocron only says when to look: what is due, and that it happens once, is
 // decided by rows in the database.
 func (d *Daemon) schedule(ctx context.Context) error {
-	s, err := gocron.NewScheduler(gocron.WithLocation(time.UTC), gocron.WithStopTimeout(time.Duration(d.cfg.Drain)))
+	s, err := gocron.NewScheduler(gocron.WithLocation(time.UTC), gocron.WithClock(newSteadyClock()), gocron.WithStopTimeout(time.Duration(d.cfg.Drain)))
 	if err != nil {
 		return err
 	}

@@ -167,10 +167,17 @@ func (l *wpLook) run(ctx context.Context) (more bool, err error) {
 	return false, err
 }
 
+// past tells whether the look begins later than every after that one. It does,
+// too, if that one lies ahead: the clock was set back since.
+func (l *wpLook) past(at time.Time, every time.Duration) bool {
+	age := l.started.Sub(at)
+	return age < 0 || age >= every
+}
+
 // brief lists id and fingerprint of posts: of all of them (full), or, between
 // sweeps of a large site, of the lately published and changed.
 func (l *wpLook) brief(ctx context.Context, first bool) (posts map[int64]wpBrief, total int, full bool, err error) {
-	due := first || l.cursor.SweptAt.IsZero() || l.started.Sub(l.cursor.SweptAt) >= wpSweepEvery || l.acceptDrop
+	due := first || l.cursor.SweptAt.IsZero() || l.past(l.cursor.SweptAt, wpSweepEvery) || l.acceptDrop
 	if !due && l.cursor.Total > wpSweepAlways {
 		posts = make(map[int64]wpBrief)
 		for _, order := range []string{"date", "modified"} {
@@ -334,7 +341,7 @@ func (l *wpLook) removeGone(ctx context.Context, posts map[int64]wpBrief, known 
 // readTerms reads all categories and tags from time to time and tells the
 // store, when they have changed, of their names and parents.
 func (l *wpLook) readTerms(ctx context.Context) error {
-	if !l.cursor.TermsAt.IsZero() && l.started.Sub(l.cursor.TermsAt) < wpTermsEvery {
+	if !l.cursor.TermsAt.IsZero() && !l.past(l.cursor.TermsAt, wpTermsEvery) {
 		return nil
 	}
 	terms, err := l.api.allTerms(ctx)

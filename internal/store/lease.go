@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"gazetted/internal/news"
 )
 
 // leaseClock is the clock by which leases end. Setting a wall clock does not
@@ -136,6 +138,29 @@ func (t *tx) moveLeases(now time.Time, ahead time.Duration, owner string) error 
 	return nil
 }
 
+// bringForward mends what would wait so much longer because the wall clock was set
+// back: next attempts, and articles that settle. An embargo stays: it
+// is an instant, not a wait. Replicas on one machine bring forward once each, which may
+// end a wait early.
+func (t *tx) bringForward(back time.Duration) error {
+	if _, err := t.exec(`UPDATE deliveries SET next_at = CASE WHEN next_at - $1 > $2 THEN next_at - $1 ELSE $2 END
+		WHERE state IN ('pending', 'deferred') AND next_at > $2`, back.Milliseconds(), ms(t.now)); err != nil {
+		return err
+	}
+	sources, err := t.sources()
+	if err != nil {
+		return err
+	}
+	for _, src := range sources {
+		if _, err := t.exec(`UPDATE articles SET release_at = release_at - $1 WHERE source_id = $2 AND state = 'waiting'
+			AND first_seen_at > $3 AND release_at = first_seen_at + $4`,
+			back.Milliseconds(), src.ID, ms(t.now), time.Duration(src.Settings.Settle).Milliseconds()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // followClocks goes after the shared clock if it was set, and takes the
 // deliveries that this process holds along: their leases end as long from now
 // as before. For a while it then ends nobody else's lease, so that every other
@@ -169,10 +194,11 @@ func (s *Store) followClocks(ctx context.Context) error {
 			}
 		}
 		if back > clockSlack {
-			if _, err := t.exec(`UPDATE deliveries SET next_at = CASE WHEN next_at - $1 > $2 THEN next_at - $1 ELSE $2 END
-				WHERE state IN ('pending', 'deferred') AND next_at > $2`, back.Milliseconds(), ms(t.now)); err != nil {
+			if err := t.bringForward(back); err != nil {
 				return err
 			}
+			t.wake(news.WakeArticles)
+			t.wake(news.WakeOutbox)
 		}
 		// Within the transaction: on SQLite no claim comes between.
 		undo()

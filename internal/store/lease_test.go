@@ -255,3 +255,28 @@ func TestASourceIsLookedAtAfterAStepBack(t *testing.T) {
 		}
 	})
 }
+
+func TestAStepBackDelaysNoReleaseButAnEmbargoHolds(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		embargoed := found("later", "US")
+		embargoed.EmbargoAt = w.db.Clock.Now().Add(time.Minute)
+		w.put(found("a", "US"), embargoed)
+		w.db.Clock.Step(-2 * time.Hour)
+		recoverAll(t, w.db.Store)
+		if n := w.release(); n != 0 {
+			t.Errorf("%d were released before they had settled", n)
+		}
+		w.db.Clock.Advance(31 * time.Second)
+		if n := w.release(); n != 1 {
+			t.Errorf("released %d", n)
+		}
+		w.db.Clock.Advance(2 * time.Hour)
+		if n := w.release(); n != 0 {
+			t.Errorf("an embargo was broken")
+		}
+		w.db.Clock.Advance(time.Minute)
+		if n := w.release(); n != 1 {
+			t.Errorf("released %d", n)
+		}
+	})
+}

@@ -99,22 +99,29 @@ func (t *tx) source(where string, args ...any) (news.Source, error) {
 	return r.source()
 }
 
+func (t *tx) sources() ([]news.Source, error) {
+	var rows []sourceRow
+	if err := t.all(&rows, `SELECT `+sourceColumns+` FROM sources WHERE removed_at = 0 ORDER BY name`); err != nil {
+		return nil, err
+	}
+	out := make([]news.Source, 0, len(rows))
+	for _, r := range rows {
+		src, err := r.source()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, src)
+	}
+	return out, nil
+}
+
 // Sources lists all sources by name.
 func (s *Store) Sources(ctx context.Context) ([]news.Source, error) {
 	var out []news.Source
 	err := s.read(ctx, "list sources", func(t *tx) error {
-		var rows []sourceRow
-		if err := t.all(&rows, `SELECT `+sourceColumns+` FROM sources WHERE removed_at = 0 ORDER BY name`); err != nil {
-			return err
-		}
-		for _, r := range rows {
-			src, err := r.source()
-			if err != nil {
-				return err
-			}
-			out = append(out, src)
-		}
-		return nil
+		var err error
+		out, err = t.sources()
+		return err
 	})
 	return out, err
 }
