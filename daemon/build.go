@@ -137,6 +137,7 @@ func (d *Daemon) buildWeb() error {
 		Push:           source.NewPush(d.Store, d.o.Now),
 		TrustedProxies: networks(d.cfg.Web.TrustedProxies),
 		FeedItems:      d.cfg.Feeds.Items, FeedSummaries: !d.cfg.Feeds.FullContent, FeedCacheBytes: int64(d.cfg.Feeds.CacheMB) << 20,
+		Ready: d.Store.Ready,
 	}
 	if d.capture != nil {
 		o.Mailbox = d.capture.Mailbox()

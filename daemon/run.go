@@ -50,6 +50,7 @@ func (d *Daemon) stages(ctx context.Context, listener net.Listener) error {
 	go func() { server <- d.web.Run(webCtx, listener) }()
 
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return named("watch the database", d.Store.Watch(ctx)) })
 	g.Go(func() error { return named("watch sources", d.Watcher.Run(ctx)) })
 	g.Go(func() error { return named("send mail", d.Courier.Run(ctx, time.Duration(d.cfg.Drain))) })
 	g.Go(func() error { return named("collect bounces", d.collectBounces(ctx)) })

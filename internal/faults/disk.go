@@ -120,6 +120,12 @@ func diskFull(ctx context.Context, w *run.World) error {
 	if p.Ended() {
 		return finish(ctx, w)
 	}
+	if err := w.Until(ctx, "readiness", func() (bool, error) {
+		status, err := p.Get(ctx, "/readyz")
+		return status == http.StatusOK, errors.Join(err, w.Pass(ctx, 200*time.Millisecond))
+	}); err != nil {
+		return err
+	}
 	w.Relay.Set()
 	return conclude(ctx, w, p)
 }

@@ -290,8 +290,12 @@ func terminateStuck(second bool) injection {
 				return err
 			}
 		}
-		if _, err := p.Wait(ctx); err != nil {
+		code, err := p.Wait(ctx)
+		if err != nil {
 			return err
+		}
+		if !second && code != 0 {
+			w.Problem("it ended with %d", code)
 		}
 		if took := time.Since(begun); second && took > 10*time.Second {
 			w.Problem("a second SIGTERM ended it after %s only", took.Round(time.Second))

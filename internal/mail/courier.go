@@ -210,6 +210,7 @@ func (c *Courier) run(ctx context.Context, drain time.Duration, once bool) (news
 	}
 	err := s.dispatch(once)
 	stop()
+	s.giveBackQueue(c.o.Now()) // at once: who ends us may not wait for the workers
 	workers.Wait()
 	s.giveBackQueue(c.o.Now())
 	s.recorder.close()

@@ -372,6 +372,43 @@ func TestNoDotBeforeTheLastOutcomeIsStored(t *testing.T) {
 	})
 }
 
+// A store that has failed for good is not waited for: nothing more is sent, and
+// what cannot be recorded is left to who reads the database anew.
+func TestNothingWaitsForAStoreThatHasFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemStore(t, 40)
+		fault := false
+		s.onRecord = func([]news.Outcome) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if fault {
+				return fmt.Errorf("settle: %w", news.ErrFault)
+			}
+			return nil
+		}
+		relay := &fakeRelay{onDot: func(context.Context, string) error { <-time.After(time.Second); return nil }}
+		c, _ := newCourier(t, s, relay, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- c.Run(ctx, 30*time.Second) }()
+		after(2500 * time.Millisecond)
+		s.mu.Lock()
+		fault = true
+		s.mu.Unlock()
+		cancel() // as the daemon does when it sees the fault
+		began := time.Now()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("waited for %s", took)
+		}
+		if n := len(relay.messages()); n != 9 { // three each: two and the one under way
+			t.Errorf("%d were sent", n)
+		}
+	})
+}
+
 func TestMarkDotFails(t *testing.T) {
 	relay := &fakeRelay{}
 	var broken = true
@@ -425,6 +462,9 @@ func TestShutdownDrains(t *testing.T) {
 				claims := s.claims
 				cancel()
 				began := time.Now()
+				// What nobody has begun is given back first: a second signal may cut the rest short.
+				after(time.Second)
+				wantStates(t, s, news.DeliveryTally{news.DeliveryDotPending: 3, news.DeliveryDeferred: 37})
 				if err := <-done; err != nil {
 					t.Error(err)
 				}

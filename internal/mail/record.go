@@ -2,6 +2,7 @@ package mail
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -113,13 +114,13 @@ func (r *recorder) commit(ctx context.Context, records []*record, dots []*asked)
 		outcomes[i] = one.outcome
 	}
 	err := r.settle(outcomes, dots)
-	if err == nil || len(outcomes) == 0 {
+	if err == nil || len(outcomes) == 0 || errors.Is(err, news.ErrFault) {
 		return err
 	}
 	for wait := time.Second; err != nil; wait = min(2*wait, 30*time.Second) {
 		pause(ctx, wait, nil)
 		last := ctx.Err() != nil
-		if err = r.settle(outcomes, nil); err != nil && last {
+		if err = r.settle(outcomes, nil); err != nil && (last || errors.Is(err, news.ErrFault)) {
 			return err
 		}
 	}

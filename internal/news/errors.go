@@ -19,6 +19,9 @@ var (
 	// ErrUnavailable says that the database cannot store anything now (a full
 	// disk, another program's lock); the same may succeed later.
 	ErrUnavailable = errors.New("the database cannot be written now")
+	// ErrFault says that the database, or the disk below it, can no longer be
+	// relied upon: the process must end, and another one reads it anew.
+	ErrFault = errors.New("the database cannot be relied upon any more")
 	// ErrToken says that a signed link is not ours, is for another purpose, or has expired.
 	ErrToken = errors.New("this link is not valid")
 )

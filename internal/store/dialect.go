@@ -115,13 +115,14 @@ func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
 		"foreign_keys(ON)", "temp_store(MEMORY)", "mmap_size(0)", "cache_size(-16000)",
 	}}
 	dsn := func(extra ...string) string {
-		q := url.Values{"_pragma": append(append([]string{}, pragmas["_pragma"]...), extra...)}
+		// SQLite would make a file that has gone, and an empty database of it.
+		q := url.Values{"_pragma": append(append([]string{}, pragmas["_pragma"]...), extra...), "mode": {"rw"}}
 		if len(extra) == 0 {
 			q.Set("_txlock", "immediate")
 		}
 		return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(abs)}).EscapedPath(), RawQuery: q.Encode()}).String()
 	}
-	s.d = sqliteDialect()
+	s.d, s.path = sqliteDialect(), abs
 	// One connection for the group, and one for migrations.
 	if s.writer, err = openDB(ctx, "sqlite", dsn(), 2); err != nil {
 		return fmt.Errorf("open database %s: %w", path, explainSQLite(err))
@@ -173,6 +174,11 @@ func explainSQLite(err error) error {
 		return fmt.Errorf("the file or its folder cannot be written; check owner and mode: %w", err)
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("%w: the disk is full: %w", news.ErrUnavailable, err)
+	case sqlite3.SQLITE_IOERR:
+		if e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // the index of the log cannot grow
+			return fmt.Errorf("%w: the disk is full: %w", news.ErrUnavailable, err)
+		}
+		return fmt.Errorf("the disk has failed: %w", err)
 	default:
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -46,6 +47,7 @@ func (g *group) close() error {
 type ticket struct {
 	f     func(*tx) error
 	done  chan struct{}
+	tried bool // a commit that was to carry it could not be begun
 	wakes []news.Wake
 	err   error
 	fault any // of a panic in f, for the goroutine whose transaction it is
@@ -75,27 +77,43 @@ func (k *ticket) call(t *tx) {
 // commit. It did not happen and can be run again.
 var errGroupLost = errors.New("the commit was lost to another transaction")
 
-// run runs f in a transaction and returns after its commit. ctx counts until
-// the transaction begins: SQLite undoes a whole commit when a statement in it
-// is interrupted.
+// errPatience says that a transaction has not waited longer for others.
+var errPatience = fmt.Errorf("%w: others are writing", news.ErrUnavailable)
+
+// run runs f in a transaction and returns after its commit. ctx, and the
+// patience in it, count until the transaction begins: SQLite undoes a whole
+// commit when a statement in it is interrupted.
 func (g *group) run(ctx context.Context, s *Store, f func(*tx) error) ([]news.Wake, error) {
 	k := &ticket{f: f, done: make(chan struct{})}
 	g.mu.Lock()
 	g.queue = append(g.queue, k)
 	g.mu.Unlock()
+	var enough <-chan time.Time
+	if d, ok := news.Patience(ctx); ok {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		enough = timer.C
+	}
 	for {
+		var why error
 		select {
 		case <-k.done:
 			return k.result()
-		case <-ctx.Done():
-			if g.leave(k) {
-				return nil, ctx.Err()
-			}
-			<-k.done // somebody has begun it
-			return k.result()
 		case g.turn <- struct{}{}:
-			g.lead(context.WithoutCancel(ctx), s)
+			// On its own: who asked may lose patience while the lock is waited for.
+			go g.lead(context.WithoutCancel(ctx), s)
+			// It is this ticket's turn, or that of others before it.
+			continue
+		case <-ctx.Done():
+			why = ctx.Err()
+		case <-enough:
+			why = errPatience
 		}
+		if g.leave(k) {
+			return nil, why
+		}
+		<-k.done // somebody has begun it
+		return k.result()
 	}
 }
 
@@ -112,36 +130,59 @@ func (g *group) leave(k *ticket) bool {
 	return false
 }
 
-// lead runs what is queued in one commit.
+// lead runs what is queued in one commit. While it waits for the lock that
+// another process holds, tickets may come and go.
 func (g *group) lead(ctx context.Context, s *Store) {
 	defer func() { <-g.turn }()
-	g.mu.Lock()
-	n := min(len(g.queue), maxGroup)
-	batch := g.queue[:n:n]
-	g.queue = append([]*ticket(nil), g.queue[n:]...)
-	g.mu.Unlock()
-	if n == 0 {
+	if !g.begin() {
 		return
 	}
-	if err := s.commitAll(ctx, batch); err != nil {
-		for _, k := range batch {
-			if k.err == nil {
-				k.err = err
-			}
-		}
+	if err := g.conn.begin(ctx); err != nil {
+		settle(g.take(true), err)
+		return
 	}
+	batch := g.take(false)
+	settle(batch, s.commitAll(ctx, batch))
+}
+
+// begin notes who is waiting for this commit to begin; false: nobody is.
+func (g *group) begin() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, k := range g.queue[:min(len(g.queue), maxGroup)] {
+		k.tried = true
+	}
+	return len(g.queue) > 0
+}
+
+// take takes the next tickets out of the queue: of a commit that could not be
+// begun those that have waited for it all the time.
+func (g *group) take(tried bool) []*ticket {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := 0
+	for n < min(len(g.queue), maxGroup) && (!tried || g.queue[n].tried) {
+		n++
+	}
+	batch := g.queue[:n:n]
+	g.queue = append([]*ticket(nil), g.queue[n:]...)
+	return batch
+}
+
+// settle tells the tickets. err is of all that have none of their own.
+func settle(batch []*ticket, err error) {
 	for _, k := range batch {
+		if k.err == nil {
+			k.err = err
+		}
 		close(k.done)
 	}
 }
 
-// commitAll runs batch in one transaction. An error is of all that have none
-// of their own.
+// commitAll runs batch in the transaction that was begun. An error is of all
+// that have none of their own.
 func (s *Store) commitAll(ctx context.Context, batch []*ticket) error {
 	p := s.group.conn
-	if err := p.begin(ctx); err != nil {
-		return err
-	}
 	committed := false
 	defer func() {
 		if !committed {

@@ -54,6 +54,7 @@ type Options struct {
 type Store struct {
 	d      dialect
 	dsn    string
+	path   string // of the SQLite file
 	writer *sqlx.DB
 	reader *sqlx.DB // the same as writer on PostgreSQL
 	group  *group   // shares commits; nil on PostgreSQL
@@ -62,6 +63,7 @@ type Store struct {
 	leases *leaseClock
 	rand   io.Reader
 	wake   func(news.Wake)
+	health *health
 
 	bounces news.BouncePolicy
 }
@@ -78,7 +80,7 @@ var ErrNewerSchema = errors.New("the database is newer than this binary")
 // Open connects to `sqlite:PATH` or `postgres://…` and checks that it answers.
 // It does not change the schema: see Migrate.
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
-	s := &Store{dsn: dsn, now: o.Now, shared: o.Shared, rand: o.Rand, wake: o.Wake, bounces: o.Bounces}
+	s := &Store{dsn: dsn, now: o.Now, shared: o.Shared, rand: o.Rand, wake: o.Wake, bounces: o.Bounces, health: newHealth()}
 	if s.now == nil {
 		s.now = time.Now
 	}

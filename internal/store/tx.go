@@ -30,7 +30,10 @@ const maxTries = 5
 // write runs f in a read-write transaction, again if it lost a race, and
 // tells the wakes after the commit. verb names the work in errors.
 func (s *Store) write(ctx context.Context, verb string, f func(*tx) error) error {
-	var err error
+	err := s.Fault()
+	if err != nil {
+		return fmt.Errorf("%s: %w", verb, err)
+	}
 	for range maxTries {
 		var wakes []news.Wake
 		if s.group != nil {
@@ -48,17 +51,20 @@ func (s *Store) write(ctx context.Context, verb string, f func(*tx) error) error
 			break
 		}
 	}
-	return fmt.Errorf("%s: %w", verb, explainSQLite(err))
+	return fmt.Errorf("%s: %w", verb, s.observe(err))
 }
 
 // read runs f in a read-only transaction: everything f reads is of one moment.
 func (s *Store) read(ctx context.Context, verb string, f func(*tx) error) error {
+	if err := s.Fault(); err != nil {
+		return fmt.Errorf("%s: %w", verb, err)
+	}
 	o := &sql.TxOptions{ReadOnly: true}
 	if s.d.name == "postgres" {
 		o.Isolation = sql.LevelRepeatableRead // SQLite's reads are so by nature
 	}
 	if _, err := s.try(ctx, s.reader, o, f); err != nil {
-		return fmt.Errorf("%s: %w", verb, explainSQLite(err))
+		return fmt.Errorf("%s: %w", verb, s.observe(err))
 	}
 	return nil
 }

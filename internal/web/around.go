@@ -52,6 +52,10 @@ func setHeaders(h http.Header, k kind) {
 	}
 }
 
+// writePatience is how long a visitor waits for the database to be free before
+// they are told to come back.
+const writePatience = 2 * time.Second
+
 // around gives a route its limit, headers, check of origin and error page.
 func (s *Server) around(rt *route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -60,6 +64,7 @@ func (s *Server) around(rt *route) http.Handler {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, rt.maxBody)
 		setHeaders(w.Header(), rt.kind)
+		r = r.WithContext(news.WithPatience(r.Context(), writePatience))
 		if err := s.checked(rt, w, r); err != nil {
 			s.fail(w, rt, err)
 		}
@@ -100,7 +105,7 @@ func statusOf(err error) int {
 		return http.StatusUnprocessableEntity
 	case errors.Is(err, news.ErrStale), errors.Is(err, news.ErrExists):
 		return http.StatusConflict
-	case errors.Is(err, news.ErrPaused), errors.Is(err, news.ErrUnavailable):
+	case errors.Is(err, news.ErrPaused), errors.Is(err, news.ErrUnavailable), errors.Is(err, news.ErrFault):
 		return http.StatusServiceUnavailable
 	default:
 		return http.StatusInternalServerError
@@ -161,6 +166,8 @@ func sayStatus(status int, err error) (title, text string) {
 		return "Changed in the meantime", "Something else changed this while you looked at it. Please open the page again."
 	case status == http.StatusBadRequest:
 		return "Not understood", "The request could not be read."
+	case errors.Is(err, news.ErrUnavailable), errors.Is(err, news.ErrFault):
+		return "Not possible right now", "Nothing can be stored at the moment, so nothing was changed. Please try again in some minutes."
 	case status == http.StatusServiceUnavailable:
 		return "Paused", "This is switched off for a moment. Please try again later."
 	default:

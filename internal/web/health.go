@@ -23,7 +23,8 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // readyz tells whether the daemon can do its work: the database answers and
-// the daemon reports nothing else. The reason goes to the log, not to the world.
+// the daemon reports nothing else. The world is told the kind of reason; the rest
+// goes to the log.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
@@ -34,6 +35,12 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		if !errors.Is(r.Context().Err(), context.Canceled) {
 			s.log.Warn("not ready", "err", err)
+		}
+		w.Header().Set("Retry-After", "5")
+		for _, kind := range []error{news.ErrUnavailable, news.ErrFault} {
+			if errors.Is(err, kind) {
+				return say(w, http.StatusServiceUnavailable, "not ready: "+kind.Error()+"\n")
+			}
 		}
 		return say(w, http.StatusServiceUnavailable, "not ready\n")
 	}

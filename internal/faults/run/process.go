@@ -248,5 +248,8 @@ func (p *Process) ask(ctx context.Context, method, path, form string) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	return res.StatusCode, res.Body.Close()
+	if res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") == "" {
+		err = errors.New("503 without Retry-After")
+	}
+	return res.StatusCode, errors.Join(err, res.Body.Close())
 }
