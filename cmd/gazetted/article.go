@@ -154,39 +154,3 @@ func parseID(s string) (int64, error) {
 	}
 	return id, nil
 }
-
-func (a *app) categoryCommand() *cobra.Command {
-	return a.termCommand(news.KindCategory, "category", "Categories, learned from the sources")
-}
-
-func (a *app) tagCommand() *cobra.Command {
-	return a.termCommand(news.KindTag, "tag", "Tags, learned from the sources")
-}
-
-func (a *app) termCommand(kind news.TermKind, name, about string) *cobra.Command {
-	c := &cobra.Command{Use: name, Short: about}
-	c.AddCommand(&cobra.Command{
-		Use: "ls", Short: "List them with their slugs and how many articles each has", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withStore(c.Context(), func(s *store.Store) error {
-				all, err := s.Terms(c.Context())
-				if err != nil {
-					return err
-				}
-				tree := news.NewTermTree(all)
-				terms := []news.Term{}
-				var rows [][]string
-				for _, t := range all {
-					if t.Kind != kind {
-						continue
-					}
-					parent, _ := tree.Term(t.ParentID)
-					terms = append(terms, t)
-					rows = append(rows, []string{t.Slug, t.Name, parent.Slug, number(t.Articles)})
-				}
-				return a.print(terms, []string{"slug", "name", "parent", "articles"}, rows)
-			})
-		},
-	})
-	return c
-}

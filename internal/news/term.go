@@ -27,6 +27,23 @@ type Term struct {
 	Name     string   `json:"name"`
 	ParentID int64    `json:"parent_id,omitempty"` // categories only; 0: a root
 	Articles int      `json:"articles,omitempty"`  // released articles that carry it, where the query counts them
+	Gone     TermGone `json:"gone,omitempty"`
+}
+
+// TermGone says why a term is offered no more; empty: it is.
+type TermGone string
+
+// The reasons. A source that has a term again brings it back; what the operator
+// has retired, only the operator does.
+const (
+	GoneAtSource TermGone = "source"
+	GoneByAdmin  TermGone = "admin"
+)
+
+// Offered tells whether readers are to see the term: its feed, its page, and as a
+// topic to choose. One that a source has deleted stays as long as articles carry it.
+func (t Term) Offered() bool {
+	return t.Gone == "" || t.Gone == GoneAtSource && t.Articles > 0
 }
 
 // Topic is the term written as people write it: "category:us", "tag:mexico".

@@ -106,6 +106,8 @@ func (m *memStore) KnownArticles(_ context.Context, _ int64, after string, limit
 	return out, nil
 }
 
+func (m *memStore) ForgetTerms(context.Context, int64, []news.TermRef) error { return nil }
+
 func (m *memStore) StoreTerms(_ context.Context, _ int64, refs []news.TermRef) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -22,6 +22,8 @@ type Store interface {
 	// KnownArticles pages by native id in byte order.
 	KnownArticles(ctx context.Context, sourceID int64, afterNativeID string, limit int) ([]news.Known, error)
 	StoreTerms(ctx context.Context, sourceID int64, refs []news.TermRef) error
+	// ForgetTerms is given all terms of a source, to tell which are no more.
+	ForgetTerms(ctx context.Context, sourceID int64, listed []news.TermRef) error
 	// StoreArticles takes at most 500.
 	StoreArticles(ctx context.Context, sourceID int64, found []news.Found) (news.StoreCounts, error)
 	WithdrawArticles(ctx context.Context, sourceID int64, nativeIDs []string) (int, error)

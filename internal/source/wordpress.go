@@ -361,6 +361,9 @@ func (l *wpLook) readTerms(ctx context.Context) error {
 		if err := l.job.store.StoreTerms(ctx, l.src.ID, refs); err != nil {
 			return fmt.Errorf("store terms: %w", err)
 		}
+		if err := l.job.store.ForgetTerms(ctx, l.src.ID, refs); err != nil {
+			return fmt.Errorf("forget terms: %w", err)
+		}
 		l.cursor.TermsHash = hash
 	}
 	l.cursor.TermsAt = l.started.UTC()

@@ -87,7 +87,7 @@ func (t *tx) loadTerms(articles []news.Article) error {
 		ArticleID int64 `db:"article_id"`
 		termRow
 	}
-	if err := t.all(&rows, `SELECT l.article_id, t.id, t.kind, t.slug, t.name, t.parent_id, t.articles
+	if err := t.all(&rows, `SELECT l.article_id, t.id, t.kind, t.slug, t.name, t.parent_id, t.articles, t.gone
 		FROM article_terms l JOIN terms t ON t.id = l.term_id
 		WHERE l.article_id `+t.d.inInts("$1")+` ORDER BY l.article_id, l.position`, list); err != nil {
 		return err

@@ -328,7 +328,8 @@ func (t *tx) currentTopics(topics []news.Topic) (map[news.Topic]news.Topic, erro
 		}
 		if err := t.all(&rows, `SELECT s.slug AS asked, t.slug AS slug FROM term_slugs s JOIN terms t ON t.id = s.term_id
 			WHERE s.kind = $1 AND s.slug `+t.d.inTexts("$2")+`
-			UNION ALL SELECT slug AS asked, slug FROM terms WHERE kind = $1 AND slug `+t.d.inTexts("$2"), string(kind), list); err != nil {
+			UNION ALL SELECT a.slug AS asked, t.slug AS slug FROM terms a JOIN terms t ON t.id = CASE WHEN a.alias_of > 0 THEN a.alias_of ELSE a.id END
+			WHERE a.kind = $1 AND a.slug `+t.d.inTexts("$2"), string(kind), list); err != nil {
 			return nil, err
 		}
 		for _, r := range rows {

@@ -18,12 +18,15 @@ type termRow struct {
 	Name     string `db:"name"`
 	ParentID int64  `db:"parent_id"`
 	Articles int    `db:"articles"`
+	Gone     string `db:"gone"`
 }
 
-const termColumns = `id, kind, slug, name, parent_id, articles`
+const termColumns = `id, kind, slug, name, parent_id, articles, gone`
 
 func (r termRow) term() news.Term {
-	return news.Term{ID: r.ID, Kind: news.TermKind(r.Kind), Slug: r.Slug, Name: r.Name, ParentID: r.ParentID, Articles: r.Articles}
+	return news.Term{
+		ID: r.ID, Kind: news.TermKind(r.Kind), Slug: r.Slug, Name: r.Name, ParentID: r.ParentID, Articles: r.Articles, Gone: news.TermGone(r.Gone),
+	}
 }
 
 // Terms lists all categories and tags by kind and name, with the number of
@@ -32,7 +35,7 @@ func (s *Store) Terms(ctx context.Context) ([]news.Term, error) {
 	var out []news.Term
 	err := s.read(ctx, "list terms", func(t *tx) error {
 		var rows []termRow
-		if err := t.all(&rows, `SELECT `+termColumns+` FROM terms ORDER BY kind, folded`); err != nil {
+		if err := t.all(&rows, `SELECT `+termColumns+` FROM terms WHERE alias_of = 0 ORDER BY kind, folded`); err != nil {
 			return err
 		}
 		out = make([]news.Term, len(rows))
@@ -44,22 +47,30 @@ func (s *Store) Terms(ctx context.Context) ([]news.Term, error) {
 	return out, err
 }
 
-// TermBySlug finds a term by its slug or a past slug: compare Slug to tell a
-// rename. None is news.ErrNotFound.
+// TermBySlug finds a term by its slug, a past slug, or that of an alias: compare
+// Slug to tell. None is news.ErrNotFound.
 func (s *Store) TermBySlug(ctx context.Context, kind news.TermKind, slug string) (news.Term, error) {
 	var r termRow
 	err := s.read(ctx, "read term", func(t *tx) error {
-		return t.get(&r, `SELECT `+termColumns+` FROM terms WHERE kind = $1 AND slug = $2
-			UNION ALL
-			SELECT t.id, t.kind, t.slug, t.name, t.parent_id, t.articles FROM term_slugs s JOIN terms t ON t.id = s.term_id WHERE s.kind = $1 AND s.slug = $2
-			LIMIT 1`, string(kind), slug)
+		var err error
+		r, err = t.termBySlug(kind, slug)
+		return err
 	})
 	return r.term(), err
 }
 
-// StoreTerms learns a source's own list of terms: new ones, new names and
-// slugs of known ones (their past slugs keep leading to them), new parents.
-// A ref without a native id is passed over.
+func (t *tx) termBySlug(kind news.TermKind, slug string) (termRow, error) {
+	var r termRow
+	err := t.get(&r, `SELECT `+termColumns+` FROM terms WHERE id = (
+			SELECT CASE WHEN alias_of > 0 THEN alias_of ELSE id END FROM terms WHERE kind = $1 AND slug = $2
+			UNION ALL SELECT term_id FROM term_slugs WHERE kind = $1 AND slug = $2
+			LIMIT 1)`, string(kind), slug)
+	return r, err
+}
+
+// StoreTerms learns terms of a source: new ones, new names and slugs of known
+// ones (their past slugs keep leading to them), new parents. What the operator
+// has fixed stays. A ref without a native id is passed over.
 func (s *Store) StoreTerms(ctx context.Context, sourceID int64, refs []news.TermRef) error {
 	return s.write(ctx, "store terms", func(t *tx) error {
 		touched := touchedTerms{}
@@ -71,7 +82,7 @@ func (s *Store) StoreTerms(ctx context.Context, sourceID int64, refs []news.Term
 			if err != nil {
 				return err
 			}
-			if err := t.renameTerm(id, ref, touched); err != nil {
+			if err := t.renameTerm(sourceID, id, ref, touched); err != nil {
 				return err
 			}
 		}
@@ -109,7 +120,8 @@ func (t *tx) resolveTerm(sourceID int64, ref news.TermRef, touched touchedTerms)
 func (t *tx) termByName(ref news.TermRef, touched touchedTerms) (int64, error) {
 	folded := news.FoldName(ref.Name)
 	var ids []int64
-	if err := t.all(&ids, `SELECT id FROM terms WHERE kind = $1 AND folded = $2`, string(ref.Kind), folded); err != nil {
+	if err := t.all(&ids, `SELECT CASE WHEN alias_of > 0 THEN alias_of ELSE id END FROM terms WHERE kind = $1 AND folded = $2`,
+		string(ref.Kind), folded); err != nil {
 		return 0, err
 	}
 	if len(ids) > 0 {
@@ -155,11 +167,30 @@ func (t *tx) freeSlug(ref news.TermRef, own int64) (string, error) {
 	}
 }
 
+// ruled tells whether the operator has taken the term out of its source's hands:
+// by choosing the column fixed themselves, or by merging it into another.
+func (t *tx) ruled(sourceID, id int64, ref news.TermRef, fixed string) (bool, error) {
+	var n int
+	err := t.get(&n, `SELECT (SELECT count(*) FROM terms WHERE id = $1 AND `+fixed+` = 1)
+		+ (SELECT count(*) FROM source_terms WHERE source_id = $2 AND kind = $3 AND native_id = $4 AND merged = 1)`,
+		id, sourceID, string(ref.Kind), ref.NativeID)
+	return n > 0, err
+}
+
 // renameTerm gives the term the name and slug that its source uses now.
-func (t *tx) renameTerm(id int64, ref news.TermRef, touched touchedTerms) error {
+func (t *tx) renameTerm(sourceID, id int64, ref news.TermRef, touched touchedTerms) error {
+	if ruled, err := t.ruled(sourceID, id, ref, "fixed_name"); err != nil || ruled {
+		return err
+	}
 	var r termRow
 	if err := t.get(&r, `SELECT `+termColumns+` FROM terms WHERE id = $1`, id); err != nil {
 		return err
+	}
+	if r.Gone == string(news.GoneAtSource) {
+		if _, err := t.exec(`UPDATE terms SET gone = '' WHERE id = $1`, id); err != nil {
+			return err
+		}
+		touched[id] += 0
 	}
 	name := clean(ref.Name)
 	if name != "" && name != r.Name {
@@ -180,33 +211,24 @@ func (t *tx) renameTerm(id int64, ref news.TermRef, touched touchedTerms) error 
 	if err != nil || slug == r.Slug || slug != ref.Slug {
 		return err
 	}
+	touched[id] += 0
+	return t.moveSlug(r, slug)
+}
+
+// moveSlug gives a term a slug that is free or its own in the past; the present
+// one leads to it from now on.
+func (t *tx) moveSlug(r termRow, slug string) error {
 	if _, err := t.exec(`DELETE FROM term_slugs WHERE kind = $1 AND slug = $2`, r.Kind, slug); err != nil {
 		return err
 	}
 	if _, err := t.exec(`INSERT INTO term_slugs (kind, slug, term_id) VALUES ($1, $2, $3) ON CONFLICT (kind, slug) DO UPDATE SET term_id = excluded.term_id`,
-		r.Kind, r.Slug, id); err != nil {
+		r.Kind, r.Slug, r.ID); err != nil {
 		return err
 	}
-	touched[id] += 0
-	if _, err := t.exec(`UPDATE terms SET slug = $1 WHERE id = $2`, slug, id); err != nil {
+	if _, err := t.exec(`UPDATE terms SET slug = $1 WHERE id = $2`, slug, r.ID); err != nil {
 		return err
 	}
-	return t.renameTopic(news.TermKind(r.Kind), r.Slug, slug)
-}
-
-// renameTopic lets lists and subscribers follow a term to its new slug. Topics
-// stand in JSON text; a slug needs no escaping there.
-func (t *tx) renameTopic(kind news.TermKind, from, to string) error {
-	old, now := `"`+string(kind)+`:`+from+`"`, `"`+string(kind)+`:`+to+`"`
-	n, err := t.exec(`UPDATE subscriptions SET topics = replace(topics, $1, $2) WHERE replace(topics, $1, $2) <> topics`, old, now)
-	if err != nil {
-		return err
-	}
-	m, err := t.exec(`UPDATE lists SET filter = replace(filter, $1, $2) WHERE replace(filter, $1, $2) <> filter`, old, now)
-	if err == nil && n+m > 0 {
-		t.wake(news.WakeLists)
-	}
-	return err
+	return t.moveTopic(news.TermKind(r.Kind), r.Slug, slug)
 }
 
 func (t *tx) reparentTerm(sourceID int64, ref news.TermRef, touched touchedTerms) error {
@@ -229,16 +251,24 @@ func (t *tx) reparentTerm(sourceID int64, ref news.TermRef, touched touchedTerms
 		sourceID, string(ref.Kind), ref.NativeID); err != nil || len(own) == 0 || own[0] == parent {
 		return err
 	}
+	if ruled, err := t.ruled(sourceID, own[0], ref, "fixed_parent"); err != nil || ruled {
+		return err
+	}
+	return t.moveParent(own[0], parent, touched)
+}
+
+// moveParent puts a category below another one, or, with 0, at the top.
+func (t *tx) moveParent(id, parent int64, touched touchedTerms) error {
 	var was int64
-	if err := t.get(&was, `SELECT parent_id FROM terms WHERE id = $1`, own[0]); err != nil || was == parent {
+	if err := t.get(&was, `SELECT parent_id FROM terms WHERE id = $1`, id); err != nil || was == parent {
 		return err
 	}
 	// Both the old and the new parents' feeds change: feedsChanged adds the new ones.
-	if err := t.addAncestors(own[0], touched); err != nil {
+	if err := t.addAncestors(id, touched); err != nil {
 		return err
 	}
-	touched[own[0]] += 0
-	_, err := t.exec(`UPDATE terms SET parent_id = $1 WHERE id = $2`, parent, own[0])
+	touched[id] += 0
+	_, err := t.exec(`UPDATE terms SET parent_id = $1 WHERE id = $2`, parent, id)
 	return err
 }
 

@@ -151,7 +151,7 @@ func sayStatus(status int, err error) (title, text string) {
 	case status == http.StatusNotFound:
 		return "Not found", "There is nothing at this address, or it is no longer published."
 	case status == http.StatusGone:
-		return "No longer published", "This article was withdrawn by its publisher."
+		return "No longer published", "What was here has been withdrawn by its publisher."
 	case status == http.StatusMethodNotAllowed:
 		return "Not possible here", "This page cannot be used in that way."
 	case status == http.StatusForbidden:

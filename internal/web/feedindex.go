@@ -92,12 +92,15 @@ func (s *Server) outlines(idx *termIndex, parent int64, depth int) []feeds.Outli
 	}
 	var out []feeds.Outline
 	for _, t := range idx.children[parent] {
-		if !idx.alive(t.ID) {
-			continue
+		switch {
+		case !idx.alive(t.ID):
+		case !t.Offered(): // what is below it is shown in its place
+			out = append(out, s.outlines(idx, t.ID, depth+1)...)
+		default:
+			o := s.outline(t)
+			o.Children = s.outlines(idx, t.ID, depth+1)
+			out = append(out, o)
 		}
-		o := s.outline(t)
-		o.Children = s.outlines(idx, t.ID, depth+1)
-		out = append(out, o)
 	}
 	return out
 }

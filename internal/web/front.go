@@ -89,7 +89,7 @@ func (s *Server) term(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	for _, child := range idx.children[term.ID] {
-		if term.Kind == news.KindCategory && idx.alive(child.ID) {
+		if term.Kind == news.KindCategory && child.Offered() && idx.alive(child.ID) {
 			view.Term.Children = append(view.Term.Children, s.pageTerm(child))
 		}
 	}

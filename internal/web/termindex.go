@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -33,7 +34,7 @@ func newTermIndex(terms []news.Term, cursor int64) *termIndex {
 				parent = 0 // a parent that is gone must not hide its children
 			}
 			x.children[parent] = append(x.children[parent], t)
-		case t.Articles > 0:
+		case t.Articles > 0 && t.Offered():
 			x.tags = append(x.tags, t)
 		}
 	}
@@ -57,9 +58,10 @@ func (x *termIndex) within(id int64) []int64 {
 	return ids
 }
 
-// roots lists the top categories that have articles, themselves or below.
+// roots lists the top categories that are offered and have articles, themselves
+// or below.
 func (x *termIndex) roots() []news.Term {
-	return slices.DeleteFunc(slices.Clone(x.children[0]), func(t news.Term) bool { return !x.alive(t.ID) })
+	return slices.DeleteFunc(slices.Clone(x.children[0]), func(t news.Term) bool { return !t.Offered() || !x.alive(t.ID) })
 }
 
 // maxTree ends a walk even if two categories were made each other's parent.
@@ -76,7 +78,11 @@ func (x *termIndex) descend(parent int64, depth int, visit func(t news.Term, dep
 		return
 	}
 	for _, t := range x.children[parent] {
-		if x.alive(t.ID) {
+		switch {
+		case !x.alive(t.ID):
+		case !t.Offered(): // what is below it is shown in its place
+			x.descend(t.ID, depth, visit)
+		default:
 			visit(t, depth)
 			x.descend(t.ID, depth+1, visit)
 		}
@@ -98,19 +104,23 @@ type moved struct{ term news.Term }
 // Error names the new slug.
 func (m *moved) Error() string { return "moved to " + string(m.term.Topic()) }
 
-// find looks a term up by slug; past slugs give a *moved error.
+// find looks a term up by slug. Past slugs and aliases give a *moved error, what is
+// offered no more 410.
 func (x *termIndex) find(ctx context.Context, store feedStore, kind news.TermKind, slug string) (news.Term, error) {
 	if !news.ValidSlug(slug) {
 		return news.Term{}, news.ErrNotFound
 	}
-	if t, ok := x.tree.ByTopic(news.Term{Kind: kind, Slug: slug}.Topic()); ok {
-		return t, nil
+	t, ok := x.tree.ByTopic(news.Term{Kind: kind, Slug: slug}.Topic())
+	if !ok {
+		var err error
+		if t, err = store.TermBySlug(ctx, kind, slug); err != nil {
+			return news.Term{}, err
+		}
 	}
-	t, err := store.TermBySlug(ctx, kind, slug)
-	if err != nil {
-		return news.Term{}, err
-	}
-	if t.Slug != slug {
+	switch {
+	case !t.Offered():
+		return news.Term{}, statusError(http.StatusGone)
+	case t.Slug != slug:
 		return news.Term{}, &moved{term: t}
 	}
 	return t, nil
