@@ -43,7 +43,7 @@ func (d *Daemon) signedAddresses() (returnPath, unsubscribe func(news.Delivery) 
 // it runs: commands have no use for them.
 func (d *Daemon) buildBounces() (err error) {
 	d.Bounces, err = mail.NewBounces(mail.BounceOptions{
-		Store: d.Store, Signer: d.Links.Signer(), Domain: d.mailDomain(), Now: d.o.Now, Events: d.cameBack,
+		Store: d.Store, Signer: d.Links.Signer(), Domain: d.cfg.mailDomain(), Now: d.o.Now, Events: d.cameBack,
 	})
 	return err
 }

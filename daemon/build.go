@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -30,46 +29,29 @@ func (d *Daemon) buildCourier() error {
 	}
 	d.Courier, err = mail.New(mail.Options{
 		ReturnPath: returnPath, Unsubscribe: unsubscribe,
-		Store: d.Store, Relays: relays, Links: d.Links, From: d.cfg.Mail.From, Domain: d.mailDomain(), DKIM: d.dkim, Now: d.o.Now, Events: d.sent,
+		Store: d.Store, Relays: relays, Links: d.Links, From: d.cfg.Mail.From, Domain: d.cfg.mailDomain(), DKIM: d.dkim, Now: d.o.Now, Events: d.sent,
+		Process: processName(), Lease: d.cfg.lease(),
 	})
 	return err
 }
 
-// relays are the configured SMTP servers, or the folder that captures.
-func (d *Daemon) relays() ([]mail.Relay, error) {
-	if d.cfg.Mail.Transport == "capture" {
-		var err error
-		if d.capture, err = mail.NewCapture(d.cfg.path(d.cfg.Mail.CaptureDir), d.cfg.Mail.CaptureMax, d.o.Now); err != nil {
-			return nil, err
-		}
-		return []mail.Relay{{Transport: d.capture, Connections: 2, MaxMessages: 1 << 30}}, nil
+// lease is how long a mail may be in hand: longer than any relay may take to
+// answer.
+func (c *Config) lease() time.Duration {
+	longest := mail.DefaultDotTimeout
+	for _, r := range c.Mail.Relays {
+		longest = max(longest, time.Duration(r.DotTimeout))
 	}
-	out := make([]mail.Relay, 0, len(d.cfg.Mail.Relays))
-	for _, r := range d.cfg.Mail.Relays {
-		password, err := d.password(r)
-		if err != nil {
-			return nil, err
-		}
-		t, err := mail.NewSMTP(mail.SMTPOptions{
-			Name: r.Name, Host: r.Host, Port: r.Port, TLS: mail.TLSMode(r.TLS), Username: r.Username, Password: password, HELO: helo(d.mailDomain()),
-		})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, mail.Relay{
-			Transport: t, Weight: r.Weight, Rate: r.Rate, Connections: r.Connections, MaxMessages: r.MaxMessages, IdleLimit: time.Duration(r.Idle),
-			DomainRate: r.DomainRate, DomainConnections: r.DomainConnections,
-		})
-	}
-	return out, nil
+	return longest + 2*time.Minute
 }
 
-// helo is our name in SMTP: this machine's if it is a full one.
-func helo(domain string) string {
-	if host, err := os.Hostname(); err == nil && strings.Contains(host, ".") {
-		return host
+// processName is how other processes call this one.
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "?"
 	}
-	return domain
+	return fmt.Sprintf("%s/%d", host, os.Getpid())
 }
 
 // sent logs what the courier met. Addresses stay out of logs.
@@ -82,17 +64,17 @@ func (d *Daemon) sent(e mail.Event) {
 	case mail.EventRecovered:
 		d.log.Info("deliveries recovered that a crash had left", "delivery", e.Count)
 	case mail.EventRelayDown:
-		d.log.Warn("relay takes no mail", "relay", e.Relay, "err", wordsOf(e.Err))
+		d.log.Warn("relay takes no mail", "relay", e.Relay, "err", mail.Words(e.Err))
 	case mail.EventRelayLimit:
 		d.log.Info("relay limits connections", "relay", e.Relay, "status", e.Count)
 	case mail.EventConfigFault:
-		d.log.Error("relay refuses how we are configured", "relay", e.Relay, "err", wordsOf(e.Err))
+		d.log.Error("relay refuses how we are configured", "relay", e.Relay, "err", mail.Words(e.Err))
 	case mail.EventHeld:
-		d.log.Error("edition is held back", "edition", e.Delivery.EditionID, "err", wordsOf(e.Err))
+		d.log.Error("edition is held back", "edition", e.Delivery.EditionID, "err", mail.Words(e.Err))
 	case mail.EventStore:
 		d.log.Error("database failed while sending", "err", e.Err)
 	default:
-		d.log.Warn("delivery was not sent", "delivery", e.Delivery.ID, "relay", e.Relay, "status", string(e.Kind), "err", wordsOf(e.Err))
+		d.log.Warn("delivery was not sent", "delivery", e.Delivery.ID, "relay", e.Relay, "status", string(e.Kind), "err", mail.Words(e.Err))
 	}
 }
 
@@ -111,21 +93,6 @@ func (d *Daemon) attempted(e mail.Event) {
 	}
 	d.log.Log(context.Background(), level, "mail attempted", "delivery", e.Delivery.ID, "edition", e.Delivery.EditionID, "relay", e.Relay,
 		"status", string(e.Outcome.State), "err", said, "took", e.Took)
-}
-
-// wordsOf is err without a relay's words about a recipient: they often repeat
-// the address. `gazetted delivery show` has them.
-func wordsOf(err error) string {
-	if err == nil {
-		return ""
-	}
-	if e, ok := errors.AsType[*mail.ReplyError](err); ok && e.Code != 0 {
-		switch e.Stage {
-		case mail.StageRcpt, mail.StageData, mail.StageBody, mail.StageDot:
-			return strings.TrimSpace(fmt.Sprintf("%s: %d %s", e.Stage, e.Code, e.Enhanced))
-		}
-	}
-	return err.Error()
 }
 
 func (d *Daemon) buildWeb() error {
@@ -206,7 +173,7 @@ func (d *Daemon) message(ctx context.Context, list, address string, p digest.Pre
 		return nil, err
 	}
 	if address == "" {
-		address = "reader@" + d.mailDomain()
+		address = "reader@" + d.cfg.mailDomain()
 	}
 	return d.Courier.Preview(l, p.Variant, address, d.o.Now().UTC().Truncate(time.Second))
 }

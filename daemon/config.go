@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"cmp"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -64,18 +63,22 @@ type MailConfig struct {
 
 // RelayConfig is one SMTP server that takes our mail.
 type RelayConfig struct {
-	Name         string `toml:"name" doc:"Name in logs and tables, and to pause it by. Empty: the host." example:"main"`
-	Host         string `toml:"host" doc:"Host name." example:"smtp.example.org"`
-	Port         int    `toml:"port" doc:"Port. 0: 587, or 465 with tls = \"tls\", or 25 with tls = \"none\"."`
-	TLS          string `toml:"tls" doc:"starttls (required), tls (from the first byte), or none."`
-	Username     string `toml:"username" doc:"Account. Empty: no authentication." example:"gazetted"`
-	PasswordFile string `toml:"password_file" doc:"File whose first line is the password." example:"relay-password"`
+	Name            string   `toml:"name" doc:"Name in logs and tables, and to pause it by. Empty: the host." example:"main"`
+	Host            string   `toml:"host" doc:"Host name." example:"smtp.example.org"`
+	Port            int      `toml:"port" doc:"Port. 0: 587, or 465 with tls = \"tls\", or 25 with tls = \"none\"."`
+	TLS             string   `toml:"tls" doc:"starttls (required), tls (from the first byte), or none."`
+	CAFile          string   `toml:"ca_file" doc:"PEM file with the authorities that the relay's certificate may come from. Empty: those that this machine trusts."`
+	Username        string   `toml:"username" doc:"Account. Empty: no authentication. It needs TLS." example:"gazetted"`
+	Auth            string   `toml:"auth" doc:"How to log in: SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, PLAIN, LOGIN, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS or XOAUTH2 (a token in the password's place). Empty: the first of the first five that the relay offers."`
+	PasswordFile    string   `toml:"password_file" doc:"File whose first line is the password or token. It is read anew before each login." example:"relay-password"`
+	PasswordCommand []string `toml:"password_command" doc:"Program and arguments, run without a shell before each login: the first line that it prints is the password or token, as in [\"/usr/local/bin/token\", \"smtp\"]. In place of password_file."`
 
 	Weight            int           `toml:"weight" doc:"Share of the mails among the relays that have one: 3 and 1 take three quarters and one. 0: stands by, in the order of this file, until none that has a weight takes mail."`
 	Rate              float64       `toml:"rate" doc:"Mails per second at most, also less than one. 0: no limit."`
 	Connections       int           `toml:"connections" doc:"How many connections at once."`
 	MaxMessages       int           `toml:"max_messages" doc:"How many mails go over one connection."`
 	Idle              news.Duration `toml:"idle" doc:"How long a connection without work is kept open."`
+	DotTimeout        news.Duration `toml:"dot_timeout" doc:"How long the reply to a finished mail is waited for. Less than the 10 minutes of RFC 5321 makes a second copy more likely, with a relay that is slow there."`
 	DomainRate        float64       `toml:"domain_rate" doc:"Mails per second at most to one recipient domain. 0: no limit. A domain that defers mails is given less in any case."`
 	DomainConnections int           `toml:"domain_connections" doc:"How many mails to one recipient domain are under way at once. 0: as many as there are connections."`
 }
@@ -128,7 +131,7 @@ func DefaultConfig() Config {
 
 // defaultRelay is what holds where a [[mail.relay]] is silent.
 func defaultRelay() RelayConfig {
-	return RelayConfig{TLS: "starttls", Connections: 4, MaxMessages: mail.DefaultMaxMessages, Idle: news.Duration(mail.DefaultIdleLimit)}
+	return RelayConfig{TLS: "starttls", Connections: 4, MaxMessages: mail.DefaultMaxMessages, Idle: news.Duration(mail.DefaultIdleLimit), DotTimeout: news.Duration(mail.DefaultDotTimeout)}
 }
 
 // path makes p absolute, from the folder of the configuration file.
@@ -239,8 +242,14 @@ func (c *MailConfig) checkSections() []*news.FieldError {
 			want(v == 0 || v >= 0.001 && v <= 1e6, key+"."+name, strconv.FormatFloat(v, 'g', -1, 64), "mails per second, from 0.001 to 1000000, or 0 for no limit")
 		}
 		want(r.Idle >= news.Duration(time.Second) && r.Idle <= news.Duration(time.Hour), key+".idle", r.Idle.String(), "a duration from 1s to 1h")
-		same := func(o RelayConfig) bool { return cmp.Or(o.Name, o.Host) == cmp.Or(r.Name, r.Host) }
-		want(!slices.ContainsFunc(c.Relays[:i], same), key+".name", cmp.Or(r.Name, r.Host), "another name: a relay before it has this one")
+		want(r.DotTimeout >= news.Duration(time.Second) && r.DotTimeout <= news.Duration(30*time.Minute), key+".dot_timeout", r.DotTimeout.String(), "a duration from 1s to 30m")
+		want(r.Auth == "" || slices.Contains(mail.AuthMechanisms(), mail.AuthMechanism(r.Auth)), key+".auth", r.Auth, "one of "+mail.AuthNames()+", or nothing")
+		want(r.Auth == "" || r.Username != "", key+".username", "", "the account, because auth is set")
+		want(r.Username == "" || r.TLS != "none", key+".tls", r.TLS, "starttls or tls: a password never leaves in plain text")
+		want(r.Username == "" || r.PasswordFile != "" || len(r.PasswordCommand) > 0, key+".password_file", "", "the file of the password, or password_command, because username is set")
+		want(r.PasswordFile == "" || len(r.PasswordCommand) == 0, key+".password_command", strings.Join(r.PasswordCommand, " "), "either it or password_file")
+		same := func(o RelayConfig) bool { return o.RelayName() == r.RelayName() }
+		want(!slices.ContainsFunc(c.Relays[:i], same), key+".name", r.RelayName(), "another name: a relay before it has this one")
 	}
 	for i, k := range c.DKIM {
 		key := numbered("mail.dkim", i)

@@ -243,7 +243,7 @@ func (r *configReader) environment(lookup func(string) (string, bool)) {
 			for _, k := range structKeys(s.blank, numbered(s.key, i)) {
 				if v, ok := lookup(envName(k.key)); ok && v != "" {
 					s.grow(i + 1)
-					r.fromEnv(k.key, v, false)
+					r.fromEnv(k.key, v, k.field.Kind() == reflect.Slice)
 				}
 			}
 		}

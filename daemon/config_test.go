@@ -38,8 +38,9 @@ func TestConfigWrittenIsConfigRead(t *testing.T) {
 	for name, relays := range map[string][]daemon.RelayConfig{
 		"no relay": nil,
 		"two relays": {
-			{Name: "a", Host: "a.example.org", TLS: "tls", Connections: 2, Weight: 3, Rate: 0.25, DomainRate: 1_000_000, DomainConnections: 1, MaxMessages: 50, Idle: news.Duration(time.Minute)},
-			{Name: "b", Host: "b.example.org", Port: 2525, TLS: "none", Connections: 9, MaxMessages: 1, Idle: news.Duration(time.Second)},
+			{Name: "a", Host: "a.example.org", TLS: "tls", Connections: 2, Weight: 3, Rate: 0.25, DomainRate: 1_000_000, DomainConnections: 1, MaxMessages: 50, Idle: news.Duration(time.Minute), DotTimeout: news.Duration(9 * time.Minute), CAFile: "ca.pem",
+				Username: "u", Auth: "XOAUTH2", PasswordCommand: []string{"/bin/token", "--for", "a b"}},
+			{Name: "b", Host: "b.example.org", Port: 2525, TLS: "none", Connections: 9, MaxMessages: 1, Idle: news.Duration(time.Second), DotTimeout: news.Duration(time.Second)},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -49,7 +49,7 @@ func writeSections(b *strings.Builder, k configKey, s section) {
 		for _, k := range structKeys(s.blank, "") {
 			value := quote(k.field)
 			if k.example != "" {
-				value = strconv.Quote(k.example)
+				value = exampleOf(k)
 			}
 			fmt.Fprintf(b, "#%s = %s  # %s\n", k.key, value, k.doc)
 		}
@@ -65,14 +65,18 @@ func writeSections(b *strings.Builder, k configKey, s section) {
 func writeKey(b *strings.Builder, k configKey, name string) {
 	fmt.Fprintf(b, "\n# %s\n", k.doc)
 	if k.field.IsZero() && k.example != "" {
-		example := strconv.Quote(k.example)
-		if k.field.Kind() == reflect.Slice {
-			example = "[" + example + "]"
-		}
-		fmt.Fprintf(b, "#%s = %s\n", name, example)
+		fmt.Fprintf(b, "#%s = %s\n", name, exampleOf(k))
 		return
 	}
 	fmt.Fprintf(b, "%s = %s\n", name, quote(k.field))
+}
+
+// exampleOf renders the example of a key.
+func exampleOf(k configKey) string {
+	if k.field.Kind() == reflect.Slice {
+		return "[" + strconv.Quote(k.example) + "]"
+	}
+	return strconv.Quote(k.example)
 }
 
 // quote renders a value as TOML.

@@ -16,7 +16,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	"gazetted/digest"
@@ -204,29 +203,16 @@ func (d *Daemon) editionEnded(e news.Edition, took time.Duration, err error) {
 }
 
 // from is the sender where a list names none.
-func (d *Daemon) from() (name string, addr news.Address) {
-	name, addr, _ = news.ParseSender("mail.from", d.cfg.Mail.From) // the configuration was checked
+func (c *Config) from() (name string, addr news.Address) {
+	name, addr, _ = news.ParseSender("mail.from", c.Mail.From) // the configuration was checked
 	return name, addr
 }
 
 // mailDomain is the domain of Message-ID and List-Id.
-func (d *Daemon) mailDomain() string {
-	if d.cfg.Mail.Domain != "" {
-		return d.cfg.Mail.Domain
+func (c *Config) mailDomain() string {
+	if c.Mail.Domain != "" {
+		return c.Mail.Domain
 	}
-	_, addr := d.from()
+	_, addr := c.from()
 	return addr.Domain()
-}
-
-// password reads the first line of a relay's password file.
-func (d *Daemon) password(r RelayConfig) (string, error) {
-	if r.PasswordFile == "" {
-		return "", nil
-	}
-	b, err := os.ReadFile(d.cfg.path(r.PasswordFile))
-	if err != nil {
-		return "", fmt.Errorf("read password of relay %s: %w", r.Host, err)
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	return strings.TrimRight(line, "\r"), nil
 }

@@ -4,7 +4,7 @@
 // main.go is the table of commands; each group has a file of its own. A
 // command speaks on standard output only what was asked for, on standard error
 // what a person should know. It ends with 0, with 1 when the work failed, or
-// with 2 when it was called wrongly; bounce, with what mail servers expect.
+// with 2 when it was called wrongly; bounce and relay test, with codes of sysexits.h.
 package main
 
 import (
@@ -104,7 +104,7 @@ running daemon notices within a second.`,
 	group("run", a.demoCommand(), a.initCommand(), a.serveCommand(), a.statusCommand(), a.configCommand(), a.migrateCommand())
 	group("content", a.sourceCommand(), a.articleCommand(), a.categoryCommand(), a.tagCommand(), a.keyCommand())
 	group("people", a.listCommand(), a.subscriberCommand(), a.suppressionCommand())
-	group("sending", a.editionCommand(), a.deliveryCommand(), a.uncertainCommand(), a.bounceCommand(), a.pauseCommand(), a.resumeCommand())
+	group("sending", a.editionCommand(), a.deliveryCommand(), a.uncertainCommand(), a.bounceCommand(), a.relayCommand(), a.pauseCommand(), a.resumeCommand())
 	root.AddCommand(a.versionCommand(), a.docsCommand())
 	usageEverywhere(root)
 	return root
@@ -150,7 +150,10 @@ func hint(err error) string {
 	var config *daemon.ConfigError
 	var blocked *source.BlockedError
 	var held *source.HeldError
+	var hinted interface{ Hint() string }
 	switch {
+	case errors.As(err, &hinted):
+		return hinted.Hint()
 	case errors.As(err, &blocked):
 		return "if the address is yours, add it to fetch.allow in gazetted.toml"
 	case errors.As(err, &held):
@@ -169,6 +172,8 @@ func hint(err error) string {
 		return "use the binary that wrote it, or a newer one"
 	case errors.Is(err, daemon.ErrRunning):
 		return "stop that one first; commands need no second daemon"
+	case errors.Is(err, daemon.ErrNoRelay):
+		return "`gazetted relay ls` lists those of this configuration"
 	case errors.Is(err, news.ErrExists):
 		return "choose another name, or remove the other one first"
 	default:

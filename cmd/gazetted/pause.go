@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -77,10 +76,10 @@ func (a *app) pauseAll(ctx context.Context, s *store.Store, paused bool) error {
 	}
 	if paused {
 		a.say("paused: no mail leaves until `gazetted resume`")
-		return nil
+	} else {
+		a.say("resumed")
 	}
-	a.say("resumed")
-	return a.stillPaused(ctx, s)
+	return a.pauses(ctx, s, paused)
 }
 
 func (a *app) pauseList(ctx context.Context, s *store.Store, name string, paused bool) error {
@@ -94,10 +93,10 @@ func (a *app) pauseList(ctx context.Context, s *store.Store, name string, paused
 	}
 	if paused {
 		a.say("paused list %s until `gazetted resume --list %s`", l.Name, l.Name)
-		return nil
+	} else {
+		a.say("resumed list %s", l.Name)
 	}
-	a.say("resumed list %s", l.Name)
-	return a.stillPaused(ctx, s)
+	return a.pauses(ctx, s, paused)
 }
 
 func (a *app) pauseRelay(ctx context.Context, s *store.Store, name string, paused bool) error {
@@ -105,7 +104,7 @@ func (a *app) pauseRelay(ctx context.Context, s *store.Store, name string, pause
 		return err
 	}
 	if paused {
-		a.say("paused relay %s until `gazetted resume --relay %s`", name, name)
+		a.say("paused relay %s until `gazetted relay resume %s`", name, name)
 	} else {
 		a.say("resumed relay %s", name)
 	}
@@ -116,10 +115,7 @@ func (a *app) pauseRelay(ctx context.Context, s *store.Store, name string, pause
 	if names := relayNames(cfg); !slices.Contains(names, name) {
 		a.say("note: this configuration has no relay of that name, only %s", strings.Join(names, ", "))
 	}
-	if paused {
-		return nil
-	}
-	return a.stillPaused(ctx, s)
+	return a.pauses(ctx, s, paused)
 }
 
 // relayNames are the relays as logs and tables call them.
@@ -129,28 +125,36 @@ func relayNames(cfg daemon.Config) []string {
 	}
 	names := make([]string, len(cfg.Mail.Relays))
 	for i, r := range cfg.Mail.Relays {
-		names[i] = cmp.Or(r.Name, r.Host)
+		names[i] = r.RelayName()
 	}
 	return names
 }
 
-// stillPaused tells what a resume has not resumed.
-func (a *app) stillPaused(ctx context.Context, s *store.Store) error {
-	st, err := s.Status(ctx)
+// pauses tells scripts what is paused now, and people what a resume has not
+// resumed.
+func (a *app) pauses(ctx context.Context, s *store.Store, paused bool) error {
+	all, lists, relays, err := s.Pauses(ctx)
 	if err != nil {
 		return err
 	}
+	if a.json {
+		return a.printJSON(struct {
+			All    bool     `json:"paused"`
+			Lists  []string `json:"paused_lists"`
+			Relays []string `json:"paused_relays"`
+		}{all, some(lists), some(relays)})
+	}
 	var still []string
-	if st.Paused {
+	if all {
 		still = append(still, "everything")
 	}
-	for _, name := range st.PausedLists {
+	for _, name := range lists {
 		still = append(still, "list "+name)
 	}
-	for _, name := range st.PausedRelays {
+	for _, name := range relays {
 		still = append(still, "relay "+name)
 	}
-	if len(still) > 0 {
+	if !paused && len(still) > 0 {
 		a.say("still paused: %s", strings.Join(still, ", "))
 	}
 	return nil

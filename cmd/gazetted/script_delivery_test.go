@@ -1,7 +1,10 @@
 package main
 
 import (
+	"regexp"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -31,4 +34,46 @@ func relaySaysCommand(ts *testscript.TestScript, _ bool, args []string) {
 		rule.Times = n
 	}
 	server.On(rule)
+}
+
+// relayOptions reads the arguments of relay: [starttls|tls] [USER:PASSWORD MECHANISM…].
+func relayOptions(ts *testscript.TestScript, args []string) (out []smtptest.Option) {
+	if len(args) > 0 {
+		switch args[0] {
+		case "starttls":
+			out = append(out, smtptest.WithStartTLS())
+		case "tls":
+			out = append(out, smtptest.WithTLS())
+		default:
+			ts.Fatalf("usage: relay [starttls|tls] [USER:PASSWORD MECHANISM…]")
+		}
+	}
+	if len(args) > 2 {
+		user, password, _ := strings.Cut(args[1], ":")
+		out = append(out, smtptest.WithMechanisms(user, password, args[2:]...))
+	}
+	return out
+}
+
+// relayPasswordCommand changes the password that the SMTP server takes.
+func relayPasswordCommand(ts *testscript.TestScript, _ bool, args []string) {
+	(*ts.Value(relayValue{}).(**smtptest.Server)).SetPassword(args[0])
+}
+
+// waitExecCommand runs a command until its output has a match.
+func waitExecCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: waitexec REGEXP COMMAND…")
+	}
+	want := regexp.MustCompile("(?m)" + args[0])
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("no match of %q", args[0])
+		}
+	}
 }

@@ -86,7 +86,7 @@ func TestScript(t *testing.T) {
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"waitfor": waitCommand, "fetch": fetchCommand, "header": headerCommand, "find": findCommand,
-					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "relaysays": relaySaysCommand, "wordpress": wordpressCommand(t), "mails": mailsCommand, "subst": substCommand, "recipient": recipientCommand,
+					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "relaysays": relaySaysCommand, "relaypassword": relayPasswordCommand, "waitexec": waitExecCommand, "wordpress": wordpressCommand(t), "mails": mailsCommand, "subst": substCommand, "recipient": recipientCommand,
 					"mailheader": mailHeaderCommand, "exitcode": exitCodeCommand, "settled": settledCommand, "parsefeed": parseFeedCommand,
 				},
 			})
@@ -215,8 +215,9 @@ func findCommand(ts *testscript.TestScript, _ bool, args []string) {
 
 // relayCommand starts an SMTP server that lives as long as the test.
 func relayCommand(t *testing.T) func(*testscript.TestScript, bool, []string) {
-	return func(ts *testscript.TestScript, _ bool, _ []string) {
-		s := smtptest.Start(t)
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		s := smtptest.Start(t, relayOptions(ts, args)...)
+		ts.Check(os.WriteFile(ts.MkAbs("relay-ca.pem"), s.PEM(), 0o600))
 		*ts.Value(relayValue{}).(**smtptest.Server) = s
 		_, port, err := net.SplitHostPort(s.Addr())
 		ts.Check(err)
@@ -304,8 +305,8 @@ func writeParts(name string, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
-	if err != nil {
+	kind, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil || !strings.HasPrefix(kind, "multipart/") {
 		return err
 	}
 	parts := multipart.NewReader(m.Body, params["boundary"])

@@ -26,6 +26,8 @@ type Store interface {
 	RecoverDeliveries(ctx context.Context) (int, error)
 	// FinishEditions marks editions done whose counts balance.
 	FinishEditions(ctx context.Context) error
+	// ReportRelays keeps how the relays are, for people. Nothing depends on it.
+	ReportRelays(ctx context.Context, reports []news.RelayReport) error
 }
 
 // Options is all that a Courier is given. Store, Relays, Links, From and Domain
@@ -53,6 +55,8 @@ type Options struct {
 	Now    func() time.Time // nil: time.Now
 	Rand   func() float64   // 0 to 1, for jitter; nil: math/rand
 	Events func(Event)      // called from many goroutines; nil: nobody listens
+	// Process names this process in what is kept of the relays: HOST/PID.
+	Process string
 
 	Backoff Backoff
 	// Lease is how long a claim lasts; 0: 12 minutes. Asking for the dot begins it anew, so
@@ -171,6 +175,7 @@ type shift struct {
 	hard     context.Context // ends: cut off what is under way
 	desk     *desk
 	recorder *recorder
+	reporter *reporter
 	open     sync.WaitGroup // claimed and not yet recorded
 	dirty    bool           // outcomes may have ended an edition
 
@@ -201,6 +206,7 @@ func (c *Courier) run(ctx context.Context, drain time.Duration, once bool) (news
 	defer stop()
 
 	s := &shift{Courier: c, soft: soft, hard: hard, desk: newDesk(c.fleet, c.o.Now, c.o.Batch, !once), tally: news.DeliveryTally{}}
+	s.reporter = newReporter(s)
 	s.recorder = newRecorder(hard, c.o.Store, s.recorded, c.workers)
 	var workers sync.WaitGroup
 	for _, h := range c.fleet {
@@ -208,10 +214,13 @@ func (c *Courier) run(ctx context.Context, drain time.Duration, once bool) (news
 			workers.Go(func() { (&worker{shift: s, relay: h}).run() })
 		}
 	}
+	var reports sync.WaitGroup
+	reports.Go(func() { s.reporter.run(soft) })
 	err := s.dispatch(once)
 	stop()
 	s.giveBackQueue(c.o.Now()) // at once: who ends us may not wait for the workers
 	workers.Wait()
+	reports.Wait()
 	s.giveBackQueue(c.o.Now())
 	s.recorder.close()
 	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -219,6 +228,7 @@ func (c *Courier) run(ctx context.Context, drain time.Duration, once bool) (news
 	if ferr := c.o.Store.FinishEditions(final); ferr != nil {
 		err = errors.Join(err, fmt.Errorf("finish editions: %w", ferr))
 	}
+	s.reporter.report(final, true)
 	return s.tally, err
 }
 
@@ -229,6 +239,7 @@ func (s *shift) recorded(e Event) {
 		s.tally[e.Outcome.State]++
 		s.dirty = true
 		s.mu.Unlock()
+		s.reporter.count(e.Relay, e.Outcome.State)
 	}
 	s.o.Events(e)
 }

@@ -23,10 +23,12 @@ type memStore struct {
 	paused   []string // relays
 	claims   int
 
-	onMark   func(id int64) error // before a dot is marked
-	onRecord func([]news.Outcome) error
-	reads    int // of variants
-	finished int
+	onMark      func(id int64) error // before a dot is marked
+	onRecord    func([]news.Outcome) error
+	reads       int // of variants
+	reports     [][]news.RelayReport
+	reportFault error
+	finished    int
 }
 
 type memRow struct {
@@ -178,6 +180,13 @@ func (s *memStore) RecoverDeliveries(context.Context) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+func (s *memStore) ReportRelays(_ context.Context, reports []news.RelayReport) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reports = append(s.reports, reports)
+	return s.reportFault
 }
 
 func (s *memStore) FinishEditions(context.Context) error {

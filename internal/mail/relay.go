@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"gazetted/internal/news"
 )
 
 // Relay is a Transport with the limits that its operator sets.
@@ -79,6 +81,10 @@ type health struct {
 	until   time.Time // open until then; zero: closed
 	probing bool
 	paused  bool // by the operator
+
+	lastFault string // as Words has it
+	faultAt   time.Time
+	offer     *news.RelayOffer // nil: not connected to yet
 }
 
 func newHealth(r Relay, o *Options) *health {
@@ -285,6 +291,7 @@ func (h *health) bad(err error, config bool) time.Time {
 	h.tell(Event{Kind: kind, Relay: h.Transport.Name(), Err: err})
 	h.mu.Lock()
 	now := h.now()
+	h.lastFault, h.faultAt = Words(err), now
 	if n := h.crowded(err); n > 0 {
 		h.limit, h.raiseAt, h.probing = n, now.Add(limitHolds), false
 		h.mu.Unlock()

@@ -27,6 +27,7 @@ type smtpSession struct {
 	body   bool // a body was sent and waits for its dot
 
 	taken Receipt // of the last dot, as it came
+	auth  AuthMechanism
 }
 
 // command is one line and what it should lead to.

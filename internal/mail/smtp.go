@@ -29,20 +29,6 @@ const (
 	TLSImplicit TLSMode = "tls"      // from the first byte (RFC 8314 §3.3); usual on port 465
 )
 
-// AuthMechanism is how to log in.
-type AuthMechanism string
-
-// The mechanisms that go-mail speaks and that need a name and a password only.
-// AuthAuto takes the first of this order that the relay offers.
-const (
-	AuthAuto        AuthMechanism = ""
-	AuthSCRAMSHA256 AuthMechanism = "SCRAM-SHA-256" // RFC 7677
-	AuthSCRAMSHA1   AuthMechanism = "SCRAM-SHA-1"   // RFC 5802
-	AuthCRAMMD5     AuthMechanism = "CRAM-MD5"      // RFC 2195
-	AuthPlain       AuthMechanism = "PLAIN"         // RFC 4616
-	AuthLogin       AuthMechanism = "LOGIN"         // never standardised
-)
-
 // SMTPOptions describes one relay.
 type SMTPOptions struct {
 	Name string // in rows, logs and metrics; empty: the host
@@ -55,8 +41,11 @@ type SMTPOptions struct {
 	ServerName string
 
 	// Username empty: no login. Login needs TLS.
-	Username  string
-	Password  string
+	Username string
+	Password string
+	// Secret is asked for the password, or the token, before each login; nil:
+	// Password. Its error should not tell what it knows.
+	Secret    func(ctx context.Context) (string, error)
 	Mechanism AuthMechanism
 
 	// HELO is our own name (RFC 5321 §4.1.1.1); needed.
@@ -75,6 +64,10 @@ type SMTPOptions struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
+// DefaultDotTimeout is how long a relay may take to say whether it took a
+// message (RFC 5321 §4.5.3.2.6).
+const DefaultDotTimeout = 10 * time.Minute
+
 // SMTP is a relay that is spoken to over the network.
 type SMTP struct{ o SMTPOptions }
 
@@ -83,12 +76,11 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	if o.Host == "" || strings.ContainsAny(o.Host, " \r\n\t/") {
 		return nil, &news.FieldError{Field: "relay host", Value: o.Host, Want: "a host name such as smtp.example.org"}
 	}
-	ports := map[TLSMode]int{TLSNone: 25, TLSStart: 587, TLSImplicit: 465}
-	if ports[o.TLS] == 0 {
+	if DefaultPort(o.TLS) == 0 {
 		return nil, &news.FieldError{Field: "relay tls", Value: string(o.TLS), Want: "none, starttls or tls"}
 	}
 	if o.Port == 0 {
-		o.Port = ports[o.TLS]
+		o.Port = DefaultPort(o.TLS)
 	}
 	if o.Port < 1 || o.Port > 65535 {
 		return nil, &news.FieldError{Field: "relay port", Value: strconv.Itoa(o.Port), Want: "1 to 65535"}
@@ -99,8 +91,8 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	if o.Username != "" && o.TLS == TLSNone {
 		return nil, &news.FieldError{Field: "relay username", Value: o.Username, Want: "tls = \"starttls\" or \"tls\": a password never leaves in plain text"}
 	}
-	if o.Mechanism != AuthAuto && !slices.Contains(mechanisms(), o.Mechanism) {
-		return nil, &news.FieldError{Field: "relay auth", Value: string(o.Mechanism), Want: "PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, or nothing"}
+	if o.Mechanism != AuthAuto && !slices.Contains(AuthMechanisms(), o.Mechanism) {
+		return nil, &news.FieldError{Field: "relay auth", Value: string(o.Mechanism), Want: "one of " + AuthNames() + ", or nothing"}
 	}
 	if o.Name == "" {
 		o.Name = o.Host
@@ -114,7 +106,7 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	setDefault(&o.DialTimeout, 30*time.Second)
 	setDefault(&o.CommandTimeout, time.Minute)
 	setDefault(&o.MessageTimeout, 4*time.Minute)
-	setDefault(&o.DotTimeout, 10*time.Minute)
+	setDefault(&o.DotTimeout, DefaultDotTimeout)
 	return &SMTP{o: o}, nil
 }
 
@@ -126,10 +118,6 @@ func (o SMTPOptions) String() string {
 // GoString is String.
 func (o SMTPOptions) GoString() string { return o.String() }
 
-func mechanisms() []AuthMechanism {
-	return []AuthMechanism{AuthSCRAMSHA256, AuthSCRAMSHA1, AuthCRAMMD5, AuthPlain, AuthLogin}
-}
-
 // Name returns the relay's name.
 func (t *SMTP) Name() string { return t.o.Name }
 
@@ -137,25 +125,39 @@ func (t *SMTP) Name() string { return t.o.Name }
 // logs in. It uses go-mail's smtp.Client without its Client around it, whose
 // dialing hides at which step a relay refused and leaks the connection then.
 func (t *SMTP) Open(ctx context.Context) (Session, error) {
+	s, err := t.open(ctx, func(Step) {}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// open tells its steps; banner, if it is not nil, hears the greeting.
+func (t *SMTP) open(ctx context.Context, tell func(Step), banner *bannerConn) (*smtpSession, error) {
 	dialing, cancel := context.WithTimeout(ctx, t.o.DialTimeout)
 	defer cancel()
-	plain, err := t.o.Dial(dialing, "tcp", net.JoinHostPort(t.o.Host, strconv.Itoa(t.o.Port)))
+	address := net.JoinHostPort(t.o.Host, strconv.Itoa(t.o.Port))
+	began := time.Now()
+	plain, err := t.o.Dial(dialing, "tcp", address)
 	if err != nil {
 		return nil, &ReplyError{Stage: StageConnect, Err: err}
 	}
+	tell(Step{Name: StepConnect, Detail: plain.RemoteAddr().String(), Took: time.Since(began)})
 	conn := &guardedConn{Conn: plain}
+	if banner != nil {
+		banner.Conn, conn.Conn = plain, banner
+	}
 	release := conn.within(dialing, t.o.DialTimeout)
 	defer release()
-	client, err := t.greet(dialing, conn)
-	if err != nil {
+	s := &smtpSession{o: &t.o, conn: conn, usable: true}
+	if err := s.greet(dialing, t.tlsConfig(), tell); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
-	s := &smtpSession{o: &t.o, conn: conn, client: client, usable: true}
-	s.pipelining, _ = client.Extension("PIPELINING")
-	s.utf8, _ = client.Extension("SMTPUTF8")
+	s.pipelining, _ = s.client.Extension("PIPELINING")
+	s.utf8, _ = s.client.Extension("SMTPUTF8")
 	var limit string
-	if s.size, limit = client.Extension("SIZE"); s.size {
+	if s.size, limit = s.client.Extension("SIZE"); s.size {
 		if n, err := strconv.Atoi(limit); err == nil && n > 0 {
 			s.maxSize = n
 		}
@@ -163,83 +165,53 @@ func (t *SMTP) Open(ctx context.Context) (Session, error) {
 	return s, nil
 }
 
+func (t *SMTP) tlsConfig() *tls.Config {
+	return &tls.Config{ServerName: t.o.ServerName, RootCAs: t.o.RootCAs, MinVersion: tls.VersionTLS12, Time: t.o.Now}
+}
+
 // greet runs the steps before the first message.
-func (t *SMTP) greet(ctx context.Context, conn *guardedConn) (*smtp.Client, error) {
-	config := &tls.Config{ServerName: t.o.ServerName, RootCAs: t.o.RootCAs, MinVersion: tls.VersionTLS12, Time: t.o.Now}
-	var wire net.Conn = conn
-	if t.o.TLS == TLSImplicit {
-		secure := tls.Client(conn, config)
+func (s *smtpSession) greet(ctx context.Context, config *tls.Config, tell func(Step)) error {
+	began := time.Now()
+	done := func(name, detail string) {
+		tell(Step{Name: name, Detail: detail, Took: time.Since(began)})
+		began = time.Now()
+	}
+	var wire net.Conn = s.conn
+	if s.o.TLS == TLSImplicit {
+		secure := tls.Client(s.conn, config)
 		if err := secure.HandshakeContext(ctx); err != nil {
-			return nil, &ReplyError{Stage: StageConnect, Err: err}
+			return &ReplyError{Stage: StageConnect, Err: err}
 		}
 		wire = secure
+		done(StepTLS, describeTLS(secure.ConnectionState()))
 	}
-	client, err := smtp.NewClient(wire, t.o.Host)
+	client, err := smtp.NewClient(wire, s.o.Host)
 	if err != nil {
-		return nil, replyError(StageConnect, err)
+		return replyError(StageConnect, err)
 	}
-	if err := client.Hello(t.o.HELO); err != nil {
-		return nil, replyError(StageHello, err)
+	s.client = client
+	done(StepGreeting, "")
+	if err := client.Hello(s.o.HELO); err != nil {
+		return replyError(StageHello, err)
 	}
-	if t.o.TLS == TLSStart {
+	done(StepHello, describeOffer(client))
+	if s.o.TLS == TLSStart {
 		if ok, _ := client.Extension("STARTTLS"); !ok {
-			return nil, &ReplyError{Stage: StageHello, Err: errors.New("the relay does not offer STARTTLS")}
+			return &ReplyError{Stage: StageHello, Err: ErrNoStartTLS}
 		}
 		if err := client.StartTLS(config); err != nil {
-			return nil, replyError(StageHello, err)
+			return replyError(StageHello, err)
 		}
-	}
-	return client, t.login(client)
-}
-
-// login authenticates. What the relay says about a failed login is not passed
-// on: some repeat what they were sent.
-func (t *SMTP) login(client *smtp.Client) error {
-	if t.o.Username == "" {
-		return nil
-	}
-	if _, ok := client.TLSConnectionState(); !ok {
-		return &ReplyError{Stage: StageAuth, Code: 538, Text: "login needs TLS"} // RFC 4954 §6
-	}
-	_, offered := client.Extension("AUTH")
-	mechanism, ok := choose(t.o.Mechanism, strings.Fields(strings.ToUpper(offered)))
-	if !ok {
-		return &ReplyError{Stage: StageAuth, Code: 504, Text: fmt.Sprintf("the relay offers no login that we can do: %s", cleanLine(offered, 100))}
-	}
-	var auth smtp.Auth
-	switch mechanism {
-	case AuthSCRAMSHA256:
-		auth = smtp.ScramSHA256Auth(t.o.Username, t.o.Password)
-	case AuthSCRAMSHA1:
-		auth = smtp.ScramSHA1Auth(t.o.Username, t.o.Password)
-	case AuthCRAMMD5:
-		auth = smtp.CRAMMD5Auth(t.o.Username, t.o.Password)
-	case AuthLogin:
-		auth = smtp.LoginAuth(t.o.Username, t.o.Password, t.o.Host, false)
-	default:
-		auth = smtp.PlainAuth("", t.o.Username, t.o.Password, t.o.Host, false)
-	}
-	err := client.Auth(auth)
-	if err == nil {
-		return nil
-	}
-	if e, ok := errors.AsType[*textproto.Error](err); ok {
-		enhanced, _ := cutEnhanced(e.Code, e.Msg)
-		return &ReplyError{Stage: StageAuth, Code: e.Code, Enhanced: enhanced, Text: "login refused"}
-	}
-	if e, ok := errors.AsType[net.Error](err); ok {
-		return &ReplyError{Stage: StageAuth, Err: e}
-	}
-	return &ReplyError{Stage: StageAuth, Err: errors.New("login failed")}
-}
-
-func choose(wanted AuthMechanism, offered []string) (AuthMechanism, bool) {
-	for _, m := range mechanisms() {
-		if (wanted == AuthAuto || wanted == m) && slices.Contains(offered, string(m)) {
-			return m, true
+		if state, ok := client.TLSConnectionState(); ok {
+			done(StepTLS, describeTLS(state))
 		}
+		done(StepHello, describeOffer(client))
 	}
-	return "", false
+	s.auth, err = s.login(ctx)
+	if err == nil && s.auth != "" {
+		done(StepAuth, fmt.Sprintf("%s as %s", s.auth, s.o.Username))
+	}
+	return err
 }
 
 // replyError turns what textproto says into ours.
@@ -250,4 +222,9 @@ func replyError(stage Stage, err error) *ReplyError {
 	}
 	enhanced, text := cutEnhanced(e.Code, cleanLine(e.Msg, 300))
 	return &ReplyError{Stage: stage, Code: e.Code, Enhanced: enhanced, Text: text}
+}
+
+// DefaultPort is the usual port of a mode.
+func DefaultPort(mode TLSMode) int {
+	return map[TLSMode]int{TLSNone: 25, TLSStart: 587, TLSImplicit: 465}[mode]
 }

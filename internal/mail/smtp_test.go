@@ -270,6 +270,69 @@ func TestTLSAndLogin(t *testing.T) {
 	}
 }
 
+// TestEveryMechanism logs in for real: right, and with a wrong secret. The
+// server checks what RFC 5802 has it check.
+func TestEveryMechanism(t *testing.T) {
+	const secret = "canary-91e4=,pass"
+	for _, m := range AuthMechanisms() {
+		for _, wrong := range []bool{false, true} {
+			t.Run(fmt.Sprint(m, " wrong ", wrong), func(t *testing.T) {
+				relay := smtptest.Start(t, smtptest.WithStartTLS(), smtptest.WithMechanisms("ana@example.org", secret, string(m)))
+				tr := newSMTP(t, relay, func(o *SMTPOptions) {
+					o.TLS, o.Username, o.Mechanism, o.Password = TLSStart, "ana@example.org", m, secret
+					if wrong {
+						o.Password = "canary-other"
+					}
+				})
+				s, err := tr.Open(t.Context())
+				if wrong {
+					if v := Judge(err).Verdict; err == nil || v != ConfigFault || strings.Contains(err.Error(), "canary") {
+						t.Fatalf("%v: %s", err, v)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := errors.Join(s.Begin(t.Context(), envelope("a@example.net"), []byte(shortMessage)), s.Dot(t.Context())); err != nil {
+					t.Fatal(err)
+				}
+				s.Quit()
+				if relay.Messages()[0].User != "ana@example.org" {
+					t.Errorf("%+v", relay.Messages()[0])
+				}
+			})
+		}
+	}
+}
+
+// TestTokenThatExpires: the secret is asked for before each login, so that a
+// renewed token works without a restart; that it is to be had for none is a
+// fault of the relay's, which passes.
+func TestTokenThatExpires(t *testing.T) {
+	relay := smtptest.Start(t, smtptest.WithTLS(), smtptest.WithMechanisms("u", "token-1", "PLAIN", "XOAUTH2"))
+	asked, token := 0, "token-1"
+	var fault error
+	tr := newSMTP(t, relay, func(o *SMTPOptions) {
+		o.TLS, o.Username, o.Mechanism = TLSImplicit, "u", AuthXOAuth2
+		o.Secret = func(context.Context) (string, error) { asked++; return token, fault }
+	})
+	open(t, tr).Quit()
+	relay.SetPassword("token-2")
+	if _, err := tr.Open(t.Context()); Judge(err).Verdict != ConfigFault {
+		t.Errorf("an old token: %v", err)
+	}
+	token = "token-2"
+	open(t, tr).Quit()
+	fault = errors.New("the command failed")
+	if _, err := tr.Open(t.Context()); Judge(err).Verdict != RelayFault || !errors.Is(err, ErrSecret) {
+		t.Errorf("no token: %v", err)
+	}
+	if asked != 4 {
+		t.Errorf("the secret was asked for %d times", asked)
+	}
+}
+
 func TestChooseMechanism(t *testing.T) {
 	for _, r := range []struct {
 		wanted  AuthMechanism
@@ -280,7 +343,9 @@ func TestChooseMechanism(t *testing.T) {
 		{"", "PLAIN LOGIN", AuthPlain, true},
 		{"", "LOGIN", AuthLogin, true},
 		{"", "LOGIN PLAIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256", AuthSCRAMSHA256, true},
-		{"", "XOAUTH2 NTLM", "", false},
+		{"", "XOAUTH2 NTLM SCRAM-SHA-256-PLUS", "", false},
+		{AuthXOAuth2, "PLAIN XOAUTH2", AuthXOAuth2, true},
+		{AuthSCRAMSHA1Plus, "SCRAM-SHA-1", "", false},
 		{AuthLogin, "PLAIN LOGIN", AuthLogin, true},
 		{AuthCRAMMD5, "PLAIN LOGIN", "", false},
 		{"", "", "", false},

@@ -163,6 +163,7 @@ func (w *worker) connect() error {
 	w.relay.opened(err == nil)
 	if err == nil {
 		w.session, w.sent = s, 0
+		w.relay.offered(s)
 	}
 	return err
 }

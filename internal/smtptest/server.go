@@ -53,7 +53,13 @@ func WithTLS() Option {
 // WithAuth offers AUTH PLAIN and LOGIN (RFC 4954) and takes no mail without it. If
 // STARTTLS is offered too, AUTH is offered only after it.
 func WithAuth(user, password string) Option {
-	return func(s *Server) { s.auth, s.user, s.password = true, user, password }
+	return WithMechanisms(user, password, "PLAIN", "LOGIN")
+}
+
+// WithMechanisms is WithAuth for other mechanisms: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1,
+// SCRAM-SHA-256, both with -PLUS, and XOAUTH2, whose token stands in the password's place.
+func WithMechanisms(user, password string, names ...string) Option {
+	return func(s *Server) { s.auth, s.user, s.password, s.mechanisms = true, user, password, names }
 }
 
 // WithExtensions replaces the extensions named in the reply to EHLO, which are PIPELINING,
@@ -73,13 +79,15 @@ func WithLimits(connections, messages int) Option {
 // Server is a running relay. Its methods may be called at any time, from any goroutine.
 type Server struct {
 	startTLS, implicitTLS, auth bool
-	user, password              string
+	user, password              string // password under mu
+	mechanisms                  []string
 	extensions                  []string
 	maxConnections, maxMessages int
 
 	listener net.Listener
 	tls      *tls.Config
 	cas      *x509.CertPool
+	pem      []byte
 	sessions sync.WaitGroup
 	ctx      context.Context // done when the server stops
 	stop     context.CancelFunc
@@ -105,12 +113,12 @@ func Start(t testing.TB, options ...Option) *Server {
 		option(s)
 	}
 	if s.startTLS || s.implicitTLS {
-		certificate, pool, err := selfSigned()
+		certificate, pool, pem, err := selfSigned()
 		if err != nil {
 			t.Fatalf("smtptest: make a certificate: %v", err)
 		}
 		s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-		s.cas = pool
+		s.cas, s.pem = pool, pem
 	}
 	// Not t.Context(): it ends before the cleanups, and a test's own may still send.
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -134,6 +142,9 @@ func (s *Server) Port() int { return s.listener.Addr().(*net.TCPAddr).Port }
 // CAs returns what verifies the server's certificate, which is good for 127.0.0.1, ::1,
 // localhost and relay.test. Nil without TLS.
 func (s *Server) CAs() *x509.CertPool { return s.cas }
+
+// PEM is what CAs holds, as a file would have it; nil without TLS.
+func (s *Server) PEM() []byte { return s.pem }
 
 // On adds a rule. Of those that match, the first one that is not used up applies.
 func (s *Server) On(r Rule) {

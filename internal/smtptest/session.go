@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"net"
 	"strings"
@@ -111,7 +110,7 @@ func (c *session) sayHello(verb string) error {
 			lines = append(lines, "STARTTLS")
 		}
 		if c.authOffered() {
-			lines = append(lines, "AUTH PLAIN LOGIN")
+			lines = append(lines, "AUTH "+strings.Join(c.server.mechanisms, " "))
 		}
 		reply = strings.Join(lines, "\n")
 	}
@@ -147,65 +146,6 @@ func (c *session) handshake() bool {
 	}
 	c.conn, c.tls = conn, true
 	return true
-}
-
-func (c *session) authOffered() bool {
-	return c.server.auth && (c.tls || !c.server.startTLS)
-}
-
-// login takes PLAIN (RFC 4616), with the initial response or without, and LOGIN, which
-// has no standard but is widely spoken.
-func (c *session) login(rest string) error {
-	if !c.authOffered() || c.authed {
-		return c.reply("503 5.5.1 not offered")
-	}
-	mechanism, initial, given := strings.Cut(rest, " ")
-	var user, password string
-	switch strings.ToUpper(mechanism) {
-	case "PLAIN":
-		response, err := c.challenge("", initial, given)
-		if err != nil {
-			return err
-		}
-		parts := strings.Split(response, "\x00") // authorisation identity, user, password
-		if len(parts) != 3 {
-			return c.reply("501 5.5.2 not a PLAIN response")
-		}
-		user, password = parts[1], parts[2]
-	case "LOGIN":
-		var err error
-		if user, err = c.challenge("Username:", initial, given); err != nil {
-			return err
-		}
-		if password, err = c.challenge("Password:", "", false); err != nil {
-			return err
-		}
-	default:
-		return c.reply("504 5.5.4 mechanism not offered")
-	}
-	usual := "235 2.7.0 welcome"
-	if user != c.server.user || password != c.server.password {
-		usual = "535 5.7.8 wrong user or password"
-	}
-	return c.answer(Auth, usual, func() { c.user, c.authed = user, true })
-}
-
-// challenge returns the initial response if there is one, else asks for one.
-func (c *session) challenge(prompt, initial string, given bool) (string, error) {
-	if !given {
-		if err := c.reply("334 " + base64.StdEncoding.EncodeToString([]byte(prompt))); err != nil {
-			return "", err
-		}
-		var err error
-		if initial, err = c.readLine(maxCommandLine); err != nil {
-			return "", err
-		}
-	}
-	decoded, err := base64.StdEncoding.DecodeString(initial)
-	if err != nil {
-		return "", errors.Join(errEnd, c.reply("501 5.5.2 not base64"))
-	}
-	return string(decoded), nil
 }
 
 func (c *session) mailFrom(rest string) error {

@@ -10,7 +10,7 @@ import (
 // it: good for 127.0.0.1, ::1, localhost and relay.test.
 func ServerTLS(t testing.TB) (*tls.Config, *x509.CertPool) {
 	t.Helper()
-	certificate, pool, err := selfSigned()
+	certificate, pool, _, err := selfSigned()
 	if err != nil {
 		t.Fatalf("smtptest: make a certificate: %v", err)
 	}

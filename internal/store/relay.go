@@ -15,7 +15,7 @@ const pausedRelay = "paused relay: "
 // Nobody checks that there is one: relays are named by the configuration of
 // each daemon.
 func (s *Store) SetRelayPaused(ctx context.Context, name string, paused bool) error {
-	if name = clean(name); name == "" || len(name) > 255 {
+	if name = clean(name); name == "" || len(name) > maxRelayName {
 		return &news.FieldError{Field: "relay", Value: name, Want: "the name of a relay"}
 	}
 	return s.write(ctx, "pause relay "+name, func(t *tx) error {

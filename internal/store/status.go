@@ -59,6 +59,13 @@ func (s *Store) Status(ctx context.Context) (news.Status, error) {
 	return st, err
 }
 
+// Pauses reads all that an operator may have stopped, and counts nothing.
+func (s *Store) Pauses(ctx context.Context) (all bool, lists, relays []string, err error) {
+	var st news.Status
+	err = s.read(ctx, "read pauses", func(t *tx) error { return t.pauses(&st) })
+	return st.Paused, st.PausedLists, st.PausedRelays, err
+}
+
 // pauses reads all that an operator may have stopped.
 func (t *tx) pauses(st *news.Status) (err error) {
 	if st.Paused, err = t.paused(); err != nil {
