@@ -150,6 +150,9 @@ func PostgresDSN(t testing.TB) string {
 	})
 	q := u.Query()
 	q.Set("search_path", `"`+schema+`"`)
+	if _, measures := t.(*testing.B); !measures { // no test cuts the server's power: waiting for its disk would only take time
+		q.Set("synchronous_commit", "off")
+	}
 	u.RawQuery = q.Encode()
 	return u.String()
 }
