@@ -53,8 +53,9 @@ func allowedImports() map[string][]string {
 		"internal/testenv":  {},
 
 		// Fault runs, a program beside the product: they drive its binary and read its ledger.
-		"internal/faults":      {"internal/faults/run", "internal/faults/sink", "internal/news"},
+		"internal/faults":      {"internal/faults/link", "internal/faults/run", "internal/faults/sink", "internal/news"},
 		"internal/faults/run":  {"internal/faults/sink", "internal/news", "internal/store"},
+		"internal/faults/link": {},
 		"internal/faults/sink": {},
 	}
 }

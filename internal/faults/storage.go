@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"gazetted/internal/faults/run"
-	"gazetted/internal/faults/sink"
 	"gazetted/internal/news"
 )
 
@@ -282,49 +281,5 @@ func oneSlot(editions int) injection {
 			w.Problem("%d slots made %d editions", editions, len(w.Editions))
 		}
 		return nil
-	}
-}
-
-// killPostgres is F39.
-func killPostgres(times int) func(ctx context.Context, o options, j job) result {
-	return func(ctx context.Context, o options, j job) result {
-		cluster, err := run.NewCluster(ctx)
-		if errors.Is(err, run.ErrNoPostgres) {
-			return result{job: j, leftOut: err.Error()}
-		}
-		if err != nil {
-			return result{job: j, err: err}
-		}
-		j.inject = func(ctx context.Context, w *run.World) error {
-			w.Relay.Set(sink.Rule{Name: "slow", Stage: sink.Dot, Delay: 10 * time.Millisecond})
-			p, err := w.Start(ctx)
-			if err != nil {
-				return err
-			}
-			for range times {
-				if err := w.UntilTaken(ctx, w.Relay.Stats().Taken+100); err != nil {
-					return err
-				}
-				if err := cluster.Kill(); err != nil {
-					return err
-				}
-				w.Injected++
-				w.Bound += w.Connections
-				if err := w.Pass(ctx, 2*time.Second); err != nil {
-					return err
-				}
-				if err := cluster.Start(ctx); err != nil {
-					return err
-				}
-			}
-			if p.Ended() {
-				w.Problem("the daemon ended with %d", p.Code())
-				return finish(ctx, w)
-			}
-			return conclude(ctx, w, p)
-		}
-		r := j.in(ctx, o, cluster.DSN)
-		r.err = errors.Join(r.err, cluster.Close())
-		return r
 	}
 }

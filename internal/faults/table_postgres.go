@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"gazetted/internal/faults/run"
 )
 
@@ -9,5 +11,10 @@ func postgresFaults() []fault {
 	postgres := []run.Kind{run.Postgres}
 	return []fault{
 		{id: "F39", what: "SIGKILL of the postmaster, three times", on: postgres, setup: run.Setup{Subscribers: 1500}, around: killPostgres(3)},
+		{id: "F41", what: "link cut, three times", on: postgres, setup: run.Setup{Subscribers: 1000}, around: onLink(cutLink(3, 3*time.Second))},
+		{id: "F41", what: "link silent for 40 s", on: postgres, setup: run.Setup{Subscribers: 600}, around: onLink(silentLink(40 * time.Second))},
+		{id: "F41", what: "2 s of latency", on: postgres, setup: run.Setup{Subscribers: 600}, around: onLink(slowLink(2*time.Second, 15*time.Second))},
+		{id: "F41", what: "no connection left", on: postgres, setup: run.Setup{Subscribers: 600}, around: onCluster(noConnections(5*time.Second), "max_connections=30")},
+		{id: "F41", what: "a read-only standby behind the DSN", on: postgres, setup: run.Setup{Subscribers: 600}, around: onCluster(readOnly(5 * time.Second))},
 	}
 }

@@ -46,6 +46,11 @@ type dialect struct {
 	retryable func(error) bool
 	// unique tells violations of a unique key.
 	unique func(error) bool
+	// standby tells errors of a server that only reads, because another one has
+	// become the primary.
+	standby func(error) bool
+	// explain puts a person's words before the codes that people meet.
+	explain func(error) error
 }
 
 func sqliteDialect() dialect {
@@ -65,6 +70,8 @@ func sqliteDialect() dialect {
 			var e *sqlite.Error
 			return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 		},
+		standby: func(error) bool { return false },
+		explain: explainSQLite,
 	}
 }
 
@@ -88,6 +95,8 @@ func postgresDialect() dialect {
 			var e *pq.Error
 			return errors.As(err, &e) && e.Code == "23505"
 		},
+		standby: isStandby,
+		explain: explainPostgres,
 	}
 }
 
@@ -159,7 +168,6 @@ func prepareFile(path string, create bool) error {
 	return nil
 }
 
-// explainSQLite puts a person's words before the codes that people meet.
 func explainSQLite(err error) error {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
@@ -184,40 +192,22 @@ func explainSQLite(err error) error {
 	}
 }
 
-func (s *Store) openPostgres(ctx context.Context, dsn string, o Options) error {
-	u, err := url.Parse(dsn)
-	if err != nil {
-		return &news.FieldError{Field: "database", Value: redact(dsn), Want: "a URL such as postgres://USER@HOST/NAME"}
-	}
-	// PgBouncer in transaction mode answers the wrong query to unnamed prepared
-	// statements unless parameters travel with the query.
-	q := u.Query()
-	if !q.Has("binary_parameters") {
-		q.Set("binary_parameters", "yes")
-	}
-	if !q.Has("connect_timeout") {
-		q.Set("connect_timeout", "10")
-	}
-	u.RawQuery = q.Encode()
-	s.d = postgresDialect()
-	if s.writer, err = openDB(ctx, "postgres", u.String(), o.Readers+4); err != nil {
-		return fmt.Errorf("open database %s: %w", redact(dsn), err)
-	}
-	s.reader = s.writer
-	return nil
-}
-
 func openDB(ctx context.Context, driver, dsn string, conns int) (*sqlx.DB, error) {
 	raw, err := sql.Open(driver, dsn)
 	if err != nil {
 		return nil, err
 	}
-	raw.SetMaxOpenConns(conns)
-	raw.SetMaxIdleConns(conns)
-	raw.SetConnMaxIdleTime(5 * time.Minute)
+	limit(raw, conns)
 	db := sqlx.NewDb(raw, driver)
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// limit bounds the connections of a pool.
+func limit(db *sql.DB, conns int) {
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
 }

@@ -115,7 +115,7 @@ func (s *Store) observe(err error) error {
 	if err == nil {
 		return nil
 	}
-	said := explainSQLite(err)
+	said := s.d.explain(err)
 	if s.path != "" && distrust(err) {
 		if full := diskFull(filepath.Dir(s.path)); full != nil {
 			said = fmt.Errorf("%w: %w: %w", news.ErrUnavailable, full, err)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +16,8 @@ const (
 	lookEvery = 500 * time.Millisecond
 	// pingEvery finds a dead LISTEN connection, whose notifications are lost.
 	pingEvery = 30 * time.Second
+	// relistenEvery is how long one that was refused waits.
+	relistenEvery = 30 * time.Second
 )
 
 // Listen passes on what other processes change (the CLI, other replicas) as
@@ -67,18 +68,20 @@ func (s *Store) listenSQLite(ctx context.Context) error {
 }
 
 func (s *Store) listenPostgres(ctx context.Context) error {
-	l := pq.NewListener(s.dsn, time.Second, time.Minute, nil)
+	l := pq.NewDialListener(postgresDialer(), s.dsn, time.Second, time.Minute, nil)
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
-	// Listen waits for the first connection; Close, above, ends the wait.
-	if err := l.Listen(channel); err != nil {
-		if ctx.Err() != nil || errors.Is(err, pq.ErrChannelAlreadyOpen) {
+	// Listen waits for the first connection; Close, above, ends the wait. A
+	// server that does not let us listen (a standby) may be another one later:
+	// until then there is polling.
+	for l.Listen(channel) != nil && ctx.Err() == nil {
+		if !wait(ctx, relistenEvery) {
 			return nil
 		}
-		return errors.Join(fmt.Errorf("listen: %w", err), l.Close())
 	}
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
+	pinging := make(chan struct{}, 1)
 	for {
 		select {
 		case <-ctx.Done():
@@ -97,7 +100,23 @@ func (s *Store) listenPostgres(ctx context.Context) error {
 		case <-ping.C:
 			// In its own goroutine: in a network black hole Ping blocks. The
 			// listener's Close ends it.
-			go func() { _ = l.Ping() }()
+			select {
+			case pinging <- struct{}{}:
+				go func() { _ = l.Ping(); <-pinging }()
+			default:
+			}
 		}
+	}
+}
+
+// wait returns true after d, and false once ctx has ended.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

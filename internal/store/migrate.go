@@ -2,11 +2,11 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 
 	"gazetted/migrations"
 )
@@ -15,25 +15,23 @@ import (
 func (s *Store) provider() (*goose.Provider, error) {
 	var steps fs.FS
 	dialect := goose.DialectSQLite3
-	opts := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if s.d.name == "postgres" {
 		steps, dialect = migrations.Postgres(), goose.DialectPostgres
-		// Replicas start together: one migrates, the others wait for it.
-		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // asks each second for five minutes
-		if err != nil {
-			return nil, err
-		}
-		opts = append(opts, goose.WithSessionLocker(locker))
 	} else {
 		steps = migrations.SQLite()
 	}
-	return goose.NewProvider(dialect, s.writer.DB, steps, opts...)
+	return goose.NewProvider(dialect, s.writer.DB, steps, goose.WithDisableGlobalRegistry(true))
 }
 
 // Migrate brings the schema up to this binary's. It refuses with
-// ErrNewerSchema a database that a newer binary has written. Steps that
-// another process applies at the same time are waited for.
+// ErrNewerSchema a database that a newer binary has written, and a PostgreSQL
+// standby. Steps that another process applies at the same time are waited for.
 func (s *Store) Migrate(ctx context.Context) error {
+	unlock, err := s.lockSchema(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", s.d.explain(err))
+	}
+	defer unlock()
 	have, want, err := s.Schema(ctx)
 	if err != nil {
 		return err
@@ -52,9 +50,8 @@ func (s *Store) Migrate(ctx context.Context) error {
 		if _, err = p.Up(ctx); err == nil {
 			return nil
 		}
-		// Another process may have applied the same step between our look and
-		// our attempt (SQLite has no session lock): then all is well, or the next
-		// step is to be tried.
+		// On SQLite another process may have applied the same step between our look
+		// and our attempt: then all is well, or the next step is to be tried.
 		now, _, schemaErr := s.Schema(ctx)
 		switch {
 		case schemaErr == nil && now == want:
@@ -62,9 +59,31 @@ func (s *Store) Migrate(ctx context.Context) error {
 		case schemaErr == nil && now > have:
 			have = now
 		default:
-			return fmt.Errorf("migrate: %w", explainSQLite(err))
+			return fmt.Errorf("migrate: %w", s.d.explain(err))
 		}
 	}
+}
+
+// lockSchema lets replicas that start together migrate one after the other. The
+// lock is that of an open transaction, which a pooler leaves alone; one of a
+// session would come to lie on whatever server it gives next.
+func (s *Store) lockSchema(ctx context.Context) (unlock func(), err error) {
+	if s.d.name != "postgres" {
+		return func() {}, nil
+	}
+	raw, err := s.writer.BeginTxx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range []string{
+		`SET LOCAL idle_in_transaction_session_timeout = 0`,
+		`SELECT pg_advisory_xact_lock(hashtextextended('gazetted schema ' || coalesce(current_schema(), ''), 0))`,
+	} {
+		if _, err := raw.ExecContext(ctx, q); err != nil {
+			return nil, errors.Join(err, raw.Rollback())
+		}
+	}
+	return func() { _ = raw.Rollback() }, nil // the lock goes with its connection, if that was lost
 }
 
 // Schema returns the version of the database and the newest that this binary

@@ -57,6 +57,7 @@ type Store struct {
 	path   string // of the SQLite file
 	writer *sqlx.DB
 	reader *sqlx.DB // the same as writer on PostgreSQL
+	conns  int      // that PostgreSQL may be asked for
 	group  *group   // shares commits; nil on PostgreSQL
 	now    func() time.Time
 	shared func() time.Time

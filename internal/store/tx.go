@@ -51,7 +51,13 @@ func (s *Store) write(ctx context.Context, verb string, f func(*tx) error) error
 			break
 		}
 	}
-	return fmt.Errorf("%s: %w", verb, s.observe(err))
+	if s.d.standby(err) {
+		// The connections lead to a server that is no longer the primary, and
+		// would be used for ever: the next ones look for it anew.
+		s.writer.SetMaxIdleConns(0)
+		s.writer.SetMaxIdleConns(s.conns)
+	}
+	return s.failed(ctx, verb, err)
 }
 
 // read runs f in a read-only transaction: everything f reads is of one moment.
@@ -64,9 +70,19 @@ func (s *Store) read(ctx context.Context, verb string, f func(*tx) error) error 
 		o.Isolation = sql.LevelRepeatableRead // SQLite's reads are so by nature
 	}
 	if _, err := s.try(ctx, s.reader, o, f); err != nil {
-		return fmt.Errorf("%s: %w", verb, s.observe(err))
+		return s.failed(ctx, verb, err)
 	}
 	return nil
+}
+
+// failed names the work. That it was cancelled is the reason, whatever the
+// driver says then.
+func (s *Store) failed(ctx context.Context, verb string, err error) error {
+	said := s.observe(err)
+	if why := ctx.Err(); why != nil && !errors.Is(err, why) {
+		return fmt.Errorf("%s: %w: %w", verb, why, said)
+	}
+	return fmt.Errorf("%s: %w", verb, said)
 }
 
 func (s *Store) try(ctx context.Context, db *sqlx.DB, o *sql.TxOptions, f func(*tx) error) ([]news.Wake, error) {

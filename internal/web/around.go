@@ -56,15 +56,21 @@ func setHeaders(h http.Header, k kind) {
 // they are told to come back.
 const writePatience = 2 * time.Second
 
-// around gives a route its limit, headers, check of origin and error page.
+// storeTimeout is how long a request may wait for the database; then it is
+// answered 503. The reader's own patience is the measure.
+const storeTimeout = 30 * time.Second
+
+// around gives a route its limits, headers, check of origin and error page.
 func (s *Server) around(rt *route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if t := tracked(w); t != nil {
 			t.route = rt
 		}
+		ctx, cancel := context.WithTimeout(news.WithPatience(r.Context(), writePatience), storeTimeout)
+		defer cancel()
+		r = r.WithContext(ctx)
 		r.Body = http.MaxBytesReader(w, r.Body, rt.maxBody)
 		setHeaders(w.Header(), rt.kind)
-		r = r.WithContext(news.WithPatience(r.Context(), writePatience))
 		if err := s.checked(rt, w, r); err != nil {
 			s.fail(w, rt, err)
 		}
@@ -105,7 +111,7 @@ func statusOf(err error) int {
 		return http.StatusUnprocessableEntity
 	case errors.Is(err, news.ErrStale), errors.Is(err, news.ErrExists):
 		return http.StatusConflict
-	case errors.Is(err, news.ErrPaused), errors.Is(err, news.ErrUnavailable), errors.Is(err, news.ErrFault):
+	case errors.Is(err, news.ErrPaused), errors.Is(err, news.ErrUnavailable), errors.Is(err, news.ErrFault), errors.Is(err, context.DeadlineExceeded):
 		return http.StatusServiceUnavailable
 	default:
 		return http.StatusInternalServerError
@@ -168,6 +174,8 @@ func sayStatus(status int, err error) (title, text string) {
 		return "Not understood", "The request could not be read."
 	case errors.Is(err, news.ErrUnavailable), errors.Is(err, news.ErrFault):
 		return "Not possible right now", "Nothing can be stored at the moment, so nothing was changed. Please try again in some minutes."
+	case errors.Is(err, context.DeadlineExceeded):
+		return "Too slow right now", "The database has not answered in time. Please try again in some minutes: to do the same thing twice does no harm."
 	case status == http.StatusServiceUnavailable:
 		return "Paused", "This is switched off for a moment. Please try again later."
 	default:

@@ -14,15 +14,19 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/lib/pq"
 )
 
 // Cluster is a PostgreSQL of the run's own, which may be killed. It keeps its promises:
 // fsync is on.
 type Cluster struct {
-	DSN string
+	DSN  string
+	Addr string // host:port
 
 	binaries, folder string
 	port             int
+	settings         []string
 	as               *syscall.Credential // nil: ourselves
 	cmd              *exec.Cmd
 	done             chan struct{}
@@ -31,14 +35,29 @@ type Cluster struct {
 // ErrNoPostgres says that no PostgreSQL server is installed here.
 var ErrNoPostgres = errors.New("no PostgreSQL server is installed in /usr/lib/postgresql")
 
-// NewCluster makes a cluster from installed binaries and starts it. The caller closes it.
-func NewCluster(ctx context.Context) (_ *Cluster, err error) {
+// NewCluster makes a cluster from installed binaries and starts it, with settings such as
+// max_connections=20. The caller closes it.
+func NewCluster(ctx context.Context, settings ...string) (*Cluster, error) {
+	return newCluster(ctx, settings, func(c *Cluster) error {
+		return c.run(ctx, "initdb", "--pgdata", c.data(), "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync")
+	})
+}
+
+// Standby makes a standby of c and starts it; its name for synchronous_standby_names is
+// "standby". The caller closes it.
+func (c *Cluster) Standby(ctx context.Context) (*Cluster, error) {
+	return newCluster(ctx, nil, func(s *Cluster) error {
+		return s.run(ctx, "pg_basebackup", "--pgdata", s.data(), "--dbname", c.DSN+"&application_name=standby", "--write-recovery-conf", "--checkpoint", "fast", "--no-sync")
+	})
+}
+
+func newCluster(ctx context.Context, settings []string, fill func(*Cluster) error) (_ *Cluster, err error) {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // fails on a bad pattern only
 	if len(found) == 0 {
 		return nil, ErrNoPostgres
 	}
 	slices.Sort(found)
-	c := &Cluster{binaries: filepath.Dir(found[len(found)-1])}
+	c := &Cluster{binaries: filepath.Dir(found[len(found)-1]), settings: settings}
 	if c.folder, err = os.MkdirTemp("", "gazetted-faults-postgres-"); err != nil {
 		return nil, err
 	}
@@ -50,15 +69,55 @@ func NewCluster(ctx context.Context) (_ *Cluster, err error) {
 	if err := c.disguise(); err != nil {
 		return nil, err
 	}
-	initdb := c.command(ctx, "initdb", "--pgdata", c.data(), "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync")
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	if err := fill(c); err != nil {
+		return nil, err
 	}
 	if c.port, err = freePort(ctx); err != nil {
 		return nil, err
 	}
-	c.DSN = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", c.port)
+	c.Addr = fmt.Sprintf("127.0.0.1:%d", c.port)
+	c.DSN = fmt.Sprintf("postgres://postgres@%s/postgres?sslmode=disable", c.Addr)
 	return c, c.Start(ctx)
+}
+
+// run runs one of PostgreSQL's programs to its end.
+func (c *Cluster) run(ctx context.Context, program string, args ...string) error {
+	if out, err := c.command(ctx, program, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", program, err, out)
+	}
+	return nil
+}
+
+// Do runs a statement as the superuser.
+func (c *Cluster) Do(ctx context.Context, statement string) error {
+	db, err := sql.Open("postgres", c.DSN)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, statement)
+	return errors.Join(err, db.Close())
+}
+
+// Promote makes a primary of a standby, and returns when it takes writes.
+func (c *Cluster) Promote(ctx context.Context) error {
+	return c.run(ctx, "pg_ctl", "promote", "--pgdata", c.data(), "--wait")
+}
+
+// Exhaust takes every connection that the server has left, until release is called.
+func (c *Cluster) Exhaust(ctx context.Context) (release func() error, err error) {
+	db, err := sql.Open("postgres", c.DSN)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		_, err := db.Conn(ctx) // the next one is another, as this one is not closed
+		if e, ok := errors.AsType[*pq.Error](err); ok && e.Code == "53300" {
+			return db.Close, nil
+		}
+		if err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
 }
 
 // disguise finds an account for the server, which refuses to run as root.
@@ -123,8 +182,11 @@ func (c *Cluster) Start(ctx context.Context) error {
 }
 
 func (c *Cluster) launch(ctx context.Context) error {
-	cmd := c.command(context.WithoutCancel(ctx), "postgres", "-D", c.data(), "-c", "listen_addresses=127.0.0.1", "-p", strconv.Itoa(c.port),
-		"-c", "unix_socket_directories="+c.folder)
+	args := []string{"-D", c.data(), "-c", "listen_addresses=127.0.0.1", "-p", strconv.Itoa(c.port), "-c", "unix_socket_directories=" + c.folder}
+	for _, setting := range c.settings {
+		args = append(args, "-c", setting)
+	}
+	cmd := c.command(context.WithoutCancel(ctx), "postgres", args...)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,6 +46,7 @@ type Setup struct {
 	BaseDSN  string // of PostgreSQL: a login that may create schemas
 	Dir      string // for everything of the run; must exist
 	DataDir  string // of the SQLite file; "": Dir
+	Via      string // host:port by which the daemon and its commands reach PostgreSQL; "": that of BaseDSN
 
 	Subscribers int           // confirmed; 0: 300
 	Connections int           // to the relay, per daemon; 0: 4
@@ -151,8 +153,18 @@ connections = %d
 [log]
 level = "debug"
 format = "json"
-`, w.DSN, w.Drain, domain, port, w.Connections)
+`, w.via(), w.Drain, domain, port, w.Connections)
 	return os.WriteFile(w.config, []byte(text), 0o600)
+}
+
+// via is the DSN of the daemon.
+func (w *World) via() string {
+	u, err := url.Parse(w.DSN)
+	if err != nil || w.Via == "" {
+		return w.DSN
+	}
+	u.Host = w.Via
+	return u.String()
 }
 
 // prepare fills the database by the commands that an operator would use.
