@@ -290,7 +290,28 @@ func benchCourier(b *testing.B, db *dbtest.DB, addr string) *mail.Courier {
 		b.Fatal(n, err)
 	}
 	closeBenchEdition(b, db, l)
-	secrets, err := db.Secrets(ctx)
+	host, port, _ := strings.Cut(addr, ":")
+	n := 0
+	if _, err := fmt.Sscan(port, &n); err != nil {
+		b.Fatal(err)
+	}
+	t, err := mail.NewSMTP(mail.SMTPOptions{Host: host, Port: n, TLS: mail.TLSNone, HELO: "gazette.example"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	c, err := mail.New(mail.Options{
+		Store: db.Store, Links: benchLinks(b, db), From: "news@gazette.example", Domain: "gazette.example", Now: db.Clock.Now,
+		Relays: []mail.Relay{{Transport: t, Connections: benchConnections, MaxMessages: 1 << 30}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return c
+}
+
+func benchLinks(b *testing.B, db *dbtest.DB) *news.Links {
+	b.Helper()
+	secrets, err := db.Secrets(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -302,23 +323,7 @@ func benchCourier(b *testing.B, db *dbtest.DB, addr string) *mail.Courier {
 	if err != nil {
 		b.Fatal(err)
 	}
-	host, port, _ := strings.Cut(addr, ":")
-	n := 0
-	if _, err := fmt.Sscan(port, &n); err != nil {
-		b.Fatal(err)
-	}
-	t, err := mail.NewSMTP(mail.SMTPOptions{Host: host, Port: n, TLS: mail.TLSNone, HELO: "gazette.example"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	c, err := mail.New(mail.Options{
-		Store: db.Store, Links: links, From: "news@gazette.example", Domain: "gazette.example", Now: db.Clock.Now,
-		Relays: []mail.Relay{{Transport: t, Connections: benchConnections, MaxMessages: 1 << 30}},
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return c
+	return links
 }
 
 func closeBenchEdition(b *testing.B, db *dbtest.DB, l news.List) {
@@ -343,6 +348,9 @@ func closeBenchEdition(b *testing.B, db *dbtest.DB, l news.List) {
 			ListID: l.ID, Kind: news.VariantEdition, Language: "en", Nonce: "00112233aabbccdd", Subject: "The harbour", HTML: html, Text: text, Group: groups[0],
 		}},
 	})
+	for err == nil && closed.State == news.EditionQueueing {
+		closed, err = db.QueueDeliveries(ctx, closed.ID)
+	}
 	if err != nil || closed.Intended != benchMessages {
 		b.Fatal(closed.Intended, err)
 	}

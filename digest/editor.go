@@ -6,9 +6,13 @@
 //     them into sections,
 //  4. renders one variant for each group, adding what its readers may also like,
 //     and trims it until mailboxes show all of it,
-//  5. closes the edition: articles frozen, deliveries queued, readers moved
-//     forward, in one transaction. If anything changed meanwhile, the plan is
-//     made anew.
+//  5. closes the edition: articles and variants frozen in one transaction. If
+//     anything changed meanwhile, the plan is made anew.
+//  6. queues the deliveries and moves their readers forward, batch by batch, so
+//     that others write, and mails are sent, in between.
+//
+// A process that dies leaves an edition to whoever takes it next: one that is
+// not closed yet is planned anew, one that is goes on at step 6.
 //
 // Nothing here depends on the clock or on chance but the closing time: planning
 // the same edition twice gives the same bytes.
@@ -38,6 +42,8 @@ type slots interface {
 	TakeManual(ctx context.Context, list, frequency string, lease time.Duration) ([]news.Edition, news.List, error)
 	Audience(ctx context.Context, e news.Edition) ([]news.AudienceGroup, error)
 	CloseEdition(ctx context.Context, c news.Closing) (news.Edition, error)
+	QueueDeliveries(ctx context.Context, id int64) (news.Edition, error)
+	ReturnEdition(ctx context.Context, id int64) error
 	FailEdition(ctx context.Context, id int64, note string) error
 	Editions(ctx context.Context, listName string, beforeID int64, limit int) ([]news.Edition, error)
 	ArchiveEditions(ctx context.Context, listID, beforeID int64, limit int) ([]news.Edition, error)
@@ -144,10 +150,22 @@ func (e *Editor) Manual(ctx context.Context, list, frequency string) ([]news.Edi
 	return ended, errors.Join(faults...)
 }
 
-// finish brings one open edition to its end.
+// finish brings one edition in hand to its end. Who is asked to stop gives it
+// back.
 func (e *Editor) finish(ctx context.Context, edition news.Edition, list news.List) (news.Edition, error) {
 	began := e.o.Now()
-	done, err := e.close(ctx, edition, list)
+	done, err := edition, error(nil)
+	if edition.State == news.EditionOpen {
+		done, err = e.close(ctx, edition, list)
+	}
+	for err == nil && done.State == news.EditionQueueing {
+		if done, err = e.o.Store.QueueDeliveries(ctx, edition.ID); err != nil {
+			err = fmt.Errorf("queue edition %d of %s: %w", edition.ID, list.Name, err)
+		}
+	}
+	if err != nil && ctx.Err() != nil {
+		return edition, errors.Join(err, e.giveBack(ctx, edition))
+	}
 	var unrendered *renderError
 	if errors.As(err, &unrendered) {
 		done = edition
@@ -160,6 +178,19 @@ func (e *Editor) finish(ctx context.Context, edition news.Edition, list news.Lis
 		e.o.Ended(done, e.o.Now().Sub(began), err)
 	}
 	return done, err
+}
+
+// giveBackFor bounds the one write of a shutdown. A database that does not take
+// it within that time lets the lease run out.
+const giveBackFor = 5 * time.Second
+
+func (e *Editor) giveBack(ctx context.Context, edition news.Edition) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackFor)
+	defer cancel()
+	if err := e.o.Store.ReturnEdition(ctx, edition.ID); err != nil {
+		return fmt.Errorf("give back edition %d: %w", edition.ID, err)
+	}
+	return nil
 }
 
 func (e *Editor) close(ctx context.Context, edition news.Edition, list news.List) (news.Edition, error) {

@@ -32,6 +32,7 @@ type fakeStore struct {
 
 	closings []news.Closing
 	failed   map[int64]string
+	returned []int64
 	pages    []int // articles handed out per read
 }
 
@@ -75,6 +76,17 @@ func (s *fakeStore) CloseEdition(_ context.Context, c news.Closing) (news.Editio
 		e.State = news.EditionEmpty
 	}
 	return e, nil
+}
+
+func (s *fakeStore) QueueDeliveries(_ context.Context, id int64) (news.Edition, error) {
+	return news.Edition{ID: id, State: news.EditionClosed}, nil
+}
+
+func (s *fakeStore) ReturnEdition(_ context.Context, id int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.returned = append(s.returned, id)
+	return nil
 }
 
 func (s *fakeStore) FailEdition(_ context.Context, id int64, note string) error {

@@ -160,7 +160,7 @@ func (e *Editor) lastCutoff(ctx context.Context, list, frequency string) (int64,
 	}
 	last := int64(0)
 	for _, p := range past {
-		ended := p.State == news.EditionClosed || p.State == news.EditionDone || p.State == news.EditionEmpty
+		ended := p.State == news.EditionQueueing || p.State == news.EditionClosed || p.State == news.EditionDone || p.State == news.EditionEmpty
 		if ended && p.Frequency == frequency {
 			last = max(last, p.CutoffSeq)
 		}

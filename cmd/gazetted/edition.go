@@ -20,8 +20,8 @@ func (a *app) editionCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "edition",
 		Short: "What each due slot of a list has produced",
-		Long: `An edition is what one slot of a list produced: its articles are frozen when it
-closes, and its deliveries are queued in the same moment.`,
+		Long: `An edition is what one slot of a list produced. Its articles are frozen, then
+its deliveries are queued, which takes some seconds for many readers, and sent.`,
 	}
 	c.AddCommand(a.editionPreview(), a.editionRun(), a.editionLs(), a.editionShow())
 	return c
@@ -185,7 +185,7 @@ func (a *app) showEdition(ctx context.Context, s *store.Store, id int64) error {
 	}
 	var pace *news.Pace
 	paused := ""
-	if e.State == news.EditionClosed {
+	if e.State == news.EditionClosed || e.State == news.EditionQueueing {
 		p, err := s.Pace(ctx, id)
 		if err != nil {
 			return err

@@ -20,17 +20,18 @@ type EditionState string
 
 // The states of an edition.
 //
-//	open ──► closed ──► done
-//	  ├────► empty
+//	open ──► queueing ──► closed ──► done
+//	  ├────────┴──► empty
 //	  ├────► skipped
 //	  └────► failed ──► open
 const (
-	EditionOpen    EditionState = "open"    // its Slot is taken, its articles are not yet frozen
-	EditionClosed  EditionState = "closed"  // frozen; deliveries queued
-	EditionDone    EditionState = "done"    // every delivery has its end state
-	EditionEmpty   EditionState = "empty"   // nothing new for anybody: no mail
-	EditionSkipped EditionState = "skipped" // too late, by policy
-	EditionFailed  EditionState = "failed"  // could not be rendered; see Note
+	EditionOpen     EditionState = "open"     // its Slot is taken, its articles are not yet frozen
+	EditionQueueing EditionState = "queueing" // frozen; its deliveries are being queued, and sent meanwhile
+	EditionClosed   EditionState = "closed"   // all its deliveries are queued
+	EditionDone     EditionState = "done"     // every delivery has its end state
+	EditionEmpty    EditionState = "empty"    // nothing new for anybody: no mail
+	EditionSkipped  EditionState = "skipped"  // too late, by policy
+	EditionFailed   EditionState = "failed"   // could not be rendered; see Note
 )
 
 // Edition is what one Slot produced.
@@ -48,10 +49,10 @@ type Edition struct {
 	CutoffSeq int64         `json:"cutoff_seq"`          // inclusive: the last Seq that it may carry
 	Slug      string        `json:"slug,omitempty"`      // of the public archive page, e.g. 2026-11-22; empty: not in the archive
 	Subject   string        `json:"subject,omitempty"`   // of the variant without topics
-	ClosedAt  time.Time     `json:"closed_at,omitzero"`  // articles frozen, deliveries queued
+	ClosedAt  time.Time     `json:"closed_at,omitzero"`  // articles frozen
 	DoneAt    time.Time     `json:"done_at,omitzero"`    // counts balanced
 	Articles  int           `json:"articles"`            // frozen
-	Intended  int           `json:"intended"`            // recipients at close
+	Intended  int           `json:"intended"`            // recipients; while queueing, those queued so far
 	Counts    DeliveryTally `json:"deliveries,omitzero"` // filled where a query asks for it
 }
 
@@ -110,8 +111,8 @@ func (v *Variant) Freeze(l *List, sender string) {
 	}
 }
 
-// Closing is everything that turns an open edition into a closed one, stored
-// in one transaction: all of it or nothing.
+// Closing is everything that an open edition is frozen with, stored in one
+// transaction: all of it or nothing.
 type Closing struct {
 	Edition  Edition
 	Articles []Article // frozen as they are now, in the edition's order

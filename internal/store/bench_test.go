@@ -35,7 +35,11 @@ func closeOne(b *testing.B, db *dbtest.DB, n int, measured func(func())) {
 		for i, g := range groups {
 			c.Variants = append(c.Variants, news.Variant{Nonce: fmt.Sprint(e.ID, "-", i), Subject: "News", Group: g})
 		}
-		if e, err = db.CloseEdition(b.Context(), c); err != nil || e.Intended != n {
+		e, err = db.CloseEdition(b.Context(), c)
+		for err == nil && e.State == news.EditionQueueing {
+			e, err = db.QueueDeliveries(b.Context(), e.ID)
+		}
+		if err != nil || e.Intended != n {
 			b.Fatalf("%+v, %v", e, err)
 		}
 	})

@@ -12,6 +12,11 @@ type Query struct {
 	Args []any
 }
 
+// groupArgs are those of inGroup.
+func groupArgs(more ...any) []any {
+	return append([]any{int64(1), "daily", "", "[]", "", int64(0), int64(7)}, more...)
+}
+
 // OutboxQueries are the statements that run again and again over the largest tables.
 func (s *Store) OutboxQueries() map[string]Query {
 	return map[string]Query{
@@ -22,6 +27,9 @@ func (s *Store) OutboxQueries() map[string]Query {
 		"finishable": {SQL: finishable},
 		"accept":     {SQL: acceptQuery(s.d), Args: []any{`[{"id": 1}]`}},
 		"dot":        {SQL: dotQuery(s.d), Args: []any{`[{"id": 1}]`}},
+		"batch":      {SQL: batchQuery(s.d), Args: groupArgs(5000)},
+		"queue":      {SQL: queueQuery(s.d), Args: groupArgs(int64(99), int64(1), int64(1), int64(1), int64(1))},
+		"move":       {SQL: moveQuery, Args: []any{int64(1), int64(1 << 40), int64(1)}},
 		"audience":   {SQL: audienceQuery, Args: []any{int64(1), "weekly", "", int64(1)}},
 	}
 }

@@ -34,6 +34,14 @@ type dialect struct {
 	// settled is the rows of the JSON array in $1 (see type settled). Behind
 	// LIMIT -1 SQLite reads them once, before the table that they are joined with.
 	settled string
+	// element is a column of the rows that a JSON array yields: see records.
+	element func(column) string
+	// elements reads them from parameter %s as %s.
+	elements string
+	// audience is the table of subscriptions as p. SQLite is told which index to
+	// read: it plans by averages, which may be older than the latest edition, and
+	// would walk over all people for each small group of them.
+	audience string
 	// versionTable counts the tables in which goose keeps the schema's version:
 	// where tables are listed differs.
 	versionTable string
@@ -55,9 +63,12 @@ type dialect struct {
 
 func sqliteDialect() dialect {
 	return dialect{
-		name:  "sqlite",
-		ints:  "IN (SELECT value FROM json_each(%s))",
-		texts: "IN (SELECT value FROM json_each(%s))",
+		name:     "sqlite",
+		element:  func(c column) string { return "value ->> '" + c.name + "' AS " + c.name },
+		elements: "(SELECT %[2]s FROM json_each(%[1]s) LIMIT -1)",
+		audience: "subscriptions AS p INDEXED BY subscriptions_audience",
+		ints:     "IN (SELECT value FROM json_each(%s))",
+		texts:    "IN (SELECT value FROM json_each(%s))",
 		settled: `(SELECT value ->> 'id' AS id, value ->> 'token' AS token, value ->> 'relay' AS relay, value ->> 'at' AS at, value ->> 'code' AS code,
 			value ->> 'enhanced' AS enhanced, value ->> 'reply' AS reply, value ->> 'state' AS state FROM json_each($1) LIMIT -1)`,
 		versionTable: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`,
@@ -78,6 +89,9 @@ func sqliteDialect() dialect {
 func postgresDialect() dialect {
 	return dialect{
 		name:       "postgres",
+		element:    func(c column) string { return c.name + " " + c.kind },
+		elements:   "(SELECT * FROM jsonb_to_recordset(%[1]s::jsonb) AS records (%[2]s))",
+		audience:   "subscriptions AS p",
 		skipLocked: " FOR UPDATE SKIP LOCKED",
 		forUpdate:  " FOR UPDATE",
 		ints:       "= ANY (ARRAY(SELECT v::bigint FROM jsonb_array_elements_text(%s::jsonb) AS v))",
@@ -105,6 +119,20 @@ func (d dialect) inInts(p string) string { return fmt.Sprintf(d.ints, p) }
 
 // inTexts yields `IN (…)` over the JSON array of strings in parameter p.
 func (d dialect) inTexts(p string) string { return fmt.Sprintf(d.texts, p) }
+
+// column is a field of a JSON object; kind is text or bigint.
+type column struct{ name, kind string }
+
+// records yields the rows of the JSON array of objects in parameter p, as a
+// table: one statement for many rows, where a round trip for each would take
+// most of the time.
+func (d dialect) records(p string, columns ...column) string {
+	parts := make([]string, len(columns))
+	for i, c := range columns {
+		parts[i] = d.element(c)
+	}
+	return fmt.Sprintf(d.elements, p, strings.Join(parts, ", "))
+}
 
 // busyTimeout is how long a write waits for another process's transaction.
 const busyTimeout = 10 * time.Second

@@ -47,17 +47,20 @@ func (r editionRow) edition() news.Edition {
 	}
 }
 
-// resumeEdition takes over an open edition whose lease ended, or whose lease
-// ends so far ahead that it was given before the shared clock was set back: an
-// edition that two make is closed by one. 0: none.
+// resumeEdition takes over an edition whose maker did not come back: its lease
+// ended, or ends so far ahead that it was given before the shared clock was set
+// back. One that is open is planned anew (one that two make is closed by one),
+// and given up after maxTaken times; one that is queueing goes on where it was,
+// and is never given up. 0: none.
 func (t *tx) resumeEdition(lease time.Duration) (int64, error) {
 	for {
 		var r struct {
-			ID    int64 `db:"id"`
-			Taken int   `db:"taken"`
+			ID    int64  `db:"id"`
+			State string `db:"state"`
+			Taken int    `db:"taken"`
 		}
-		// The two states stand there for the partial index.
-		err := t.get(&r, `SELECT e.id, e.taken FROM editions e WHERE e.state IN ('open', 'closed') AND e.state = 'open'
+		// The three states stand there for the partial index.
+		err := t.get(&r, `SELECT e.id, e.state, e.taken FROM editions e WHERE e.state IN ('open', 'queueing', 'closed') AND e.state <> 'closed'
 			AND (e.leased_until <= $1 OR e.leased_until > $2) AND e.list_id IN (SELECT id FROM lists WHERE NOT paused)
 			ORDER BY e.id LIMIT 1`+t.d.skipLocked, ms(t.lease), ms(t.lease.Add(2*lease)))
 		if errors.Is(err, news.ErrNotFound) {
@@ -65,6 +68,10 @@ func (t *tx) resumeEdition(lease time.Duration) (int64, error) {
 		}
 		if err != nil {
 			return 0, err
+		}
+		if r.State == string(news.EditionQueueing) {
+			_, err := t.exec(`UPDATE editions SET leased_until = $1, taken = taken + 1 WHERE id = $2`, ms(t.lease.Add(min(lease, queueLease))), r.ID)
+			return r.ID, err
 		}
 		if r.Taken < maxTaken {
 			_, err := t.exec(`UPDATE editions SET leased_until = $1, taken = taken + 1 WHERE id = $2`, ms(t.lease.Add(lease)), r.ID)
@@ -75,6 +82,19 @@ func (t *tx) resumeEdition(lease time.Duration) (int64, error) {
 			return 0, err
 		}
 	}
+}
+
+// ReturnEdition gives back an edition that is open or queueing, so that the next
+// TakeSlot finds it without waiting for the end of its lease: its maker was
+// asked to stop. It counts as not begun.
+func (s *Store) ReturnEdition(ctx context.Context, id int64) error {
+	return s.write(ctx, "return edition", func(t *tx) error {
+		_, err := t.exec(`UPDATE editions SET leased_until = 0, taken = taken - 1 WHERE id = $1 AND state IN ('open', 'queueing') AND leased_until > 0`, id)
+		if err == nil {
+			t.wake(news.WakeLists)
+		}
+		return err
+	})
 }
 
 func (t *tx) editionByID(id int64) (news.Edition, error) {

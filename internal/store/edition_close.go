@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,74 +15,53 @@ import (
 // edition or for a day, whichever is later.
 const minExpiry = 24 * time.Hour
 
-// CloseEdition freezes an open edition and queues its deliveries, or neither:
-// the articles, the variants, one delivery for every active subscriber of a
-// variant's group, the new ServedThrough of everybody it serves (those of
-// ServedEmpty without a mail) and of its schedule. From then on later edits do
-// not reach it and no other edition of the list carries its articles to the
-// same people.
+// CloseEdition freezes an open edition, or does nothing: its articles, its
+// variants, and which groups they are for. From then on later edits do not
+// reach it. In the same transaction it queues the first deliveries; if that
+// were all, the edition comes back as closed, otherwise as queueing: then the
+// caller calls QueueDeliveries until it is closed.
 //
 // news.ErrStale says that the plan is out of date: the edition is not open any
 // more, an article was withdrawn, or the audience holds a group that was not
-// planned; plan again. The edition comes back as closed; done, if it has
+// planned; plan again. The edition may also come back as done, if it has
 // articles but no readers; or empty, if it has neither (an empty instant
 // edition leaves no row).
-//
-// Its cost is that of a few statements per group, whatever the number of
-// subscribers.
 func (s *Store) CloseEdition(ctx context.Context, c news.Closing) (news.Edition, error) {
+	if err := s.checkAudience(ctx, c); err != nil {
+		return c.Edition, err
+	}
 	var out news.Edition
 	err := s.write(ctx, "close edition", func(t *tx) error {
 		l, e, err := t.openForClosing(c.Edition.ID)
 		if err != nil {
 			return err
 		}
-		if err := t.checkPlan(l, e, c); err != nil {
+		if err := t.checkArticles(c); err != nil {
 			return err
 		}
 		t.wake(news.WakeLists)
-		if len(c.Articles) == 0 && len(c.Variants) == 0 {
-			out, err = t.closeEmpty(l, e, c)
+		if e, err = t.freeze(l, e, c); err != nil {
 			return err
 		}
-		if err := t.freeze(e.ID, c.Articles); err != nil {
-			return err
+		if out, err = t.queue(l, e, s.batch); err == nil && out.Intended > 0 {
+			out.Counts = news.DeliveryTally{news.DeliveryPending: out.Intended}
 		}
-		if e.Intended, err = t.fanOut(l, e, c); err != nil {
-			return err
-		}
-		out, err = t.finishClose(l, e, c)
 		return err
 	})
 	return out, err
 }
 
-// openForClosing locks the list, so that two of its editions close one after
-// the other and the second sees whom the first has served, and the edition.
+// openForClosing locks an edition that is open.
 func (t *tx) openForClosing(id int64) (news.List, news.Edition, error) {
-	e, err := t.editionByID(id)
-	if errors.Is(err, news.ErrNotFound) { // its list was removed
-		return news.List{}, e, fmt.Errorf("edition %d is gone: %w", id, news.ErrStale)
+	l, e, err := t.lockEdition(id)
+	if err == nil && e.State != news.EditionOpen {
+		err = fmt.Errorf("edition %d is %s: %w", id, e.State, news.ErrStale)
 	}
-	if err != nil {
-		return news.List{}, e, err
-	}
-	if err := t.lockList(e.ListID); err != nil {
-		return news.List{}, e, err
-	}
-	var state string
-	if err := t.get(&state, `SELECT state FROM editions WHERE id = $1`+t.d.forUpdate, id); err != nil {
-		return news.List{}, e, err
-	}
-	if state != string(news.EditionOpen) {
-		return news.List{}, e, fmt.Errorf("edition %d is %s: %w", id, state, news.ErrStale)
-	}
-	l, err := t.listByID(e.ListID)
 	return l, e, err
 }
 
-// checkPlan compares what was planned with what is now.
-func (t *tx) checkPlan(l news.List, e news.Edition, c news.Closing) error {
+// checkArticles fails with news.ErrStale if an article of the plan was withdrawn.
+func (t *tx) checkArticles(c news.Closing) error {
 	ids := make([]int64, 0, len(c.Articles))
 	for _, a := range c.Articles {
 		ids = append(ids, a.ID)
@@ -99,31 +79,52 @@ func (t *tx) checkPlan(l news.List, e news.Edition, c news.Closing) error {
 	if released != len(ids) {
 		return fmt.Errorf("an article was withdrawn: %w", news.ErrStale)
 	}
+	return nil
+}
+
+// checkAudience fails with news.ErrStale if somebody belongs to a group that
+// was not planned. It reads the whole audience, and so does it before the
+// transaction that holds SQLite's only writer. Who moves to such a group from
+// now on is not lost: the edition leaves them where they are, and the next one
+// carries its articles to them.
+func (s *Store) checkAudience(ctx context.Context, c news.Closing) error {
 	planned := map[groupKey]bool{}
-	for _, v := range c.Variants {
-		k, err := keyOf(v.Group)
-		if err != nil {
-			return err
-		}
-		planned[k] = true
-	}
-	for _, g := range c.ServedEmpty {
+	for _, g := range groupsOf(c) {
 		k, err := keyOf(g)
 		if err != nil {
 			return err
 		}
 		planned[k] = true
 	}
-	now, err := t.audience(l, e)
-	if err != nil {
-		return err
-	}
-	for _, g := range now {
-		if k, err := keyOf(g); err != nil || !planned[k] {
-			return errors.Join(err, fmt.Errorf("the audience changed: %w", news.ErrStale))
+	return s.read(ctx, "close edition", func(t *tx) error {
+		e, l, err := t.editionAndList(c.Edition.ID)
+		if errors.Is(err, news.ErrNotFound) { // its list was removed
+			return fmt.Errorf("edition %d is gone: %w", c.Edition.ID, news.ErrStale)
 		}
+		if err != nil {
+			return err
+		}
+		now, err := t.audience(l, e)
+		if err != nil {
+			return err
+		}
+		for _, g := range now {
+			if k, err := keyOf(g); err != nil || !planned[k] {
+				return errors.Join(err, fmt.Errorf("the audience changed: %w", news.ErrStale))
+			}
+		}
+		return nil
+	})
+}
+
+// groupsOf are all groups of a plan: those of its variants, in their order, and
+// behind them those for whom there is nothing.
+func groupsOf(c news.Closing) []news.AudienceGroup {
+	out := make([]news.AudienceGroup, 0, len(c.Variants)+len(c.ServedEmpty))
+	for _, v := range c.Variants {
+		out = append(out, v.Group)
 	}
-	return nil
+	return append(out, c.ServedEmpty...)
 }
 
 // groupKey is what columns hold of an AudienceGroup.
@@ -138,77 +139,65 @@ func keyOf(g news.AudienceGroup) (groupKey, error) {
 	return groupKey{topics: topics, language: g.Language, served: g.ServedThrough}, err
 }
 
-// freeze keeps the articles as they are now.
-func (t *tx) freeze(editionID int64, articles []news.Article) error {
-	for i, a := range articles {
+// freeze keeps the articles as they are now, the variants and their groups.
+func (t *tx) freeze(l news.List, e news.Edition, c news.Closing) (news.Edition, error) {
+	for i, a := range c.Articles {
 		text, err := encode(a)
 		if err != nil {
-			return err
+			return e, err
 		}
 		if _, err := t.exec(`INSERT INTO edition_articles (edition_id, position, article_id, article) VALUES ($1, $2, $3, $4)`,
-			editionID, i+1, a.ID, text); err != nil {
-			return err
+			e.ID, i+1, a.ID, text); err != nil {
+			return e, err
 		}
 	}
-	return nil
+	if err := t.freezeGroups(l, e, c); err != nil {
+		return e, err
+	}
+	if err := t.moveSeries(e.ListID, e.Frequency, e.Zone, e.CutoffSeq); err != nil {
+		return e, err
+	}
+	var err error
+	if e.Slug, err = t.archiveSlug(l, e, c); err != nil {
+		return e, err
+	}
+	e.State, e.ClosedAt, e.Subject, e.Articles = news.EditionQueueing, t.closing(c), clean(c.Subject), len(c.Articles)
+	if len(c.Articles) == 0 && len(c.Variants) == 0 {
+		e.Note = clean(cmp.Or(c.Edition.Note, "nothing new for anybody"))
+	}
+	_, err = t.exec(`UPDATE editions SET state = 'queueing', note = $1, closed_at = $2, subject = $3, slug = $4, articles = $5 WHERE id = $6`,
+		e.Note, ms(e.ClosedAt), e.Subject, e.Slug, e.Articles, e.ID)
+	return e, err
 }
 
-// fanOut stores the variants, queues one delivery per recipient and moves
-// everybody forward. It returns the number of recipients.
-func (t *tx) fanOut(l news.List, e news.Edition, c news.Closing) (int, error) {
+// freezeGroups stores the variants and whom each of them is for.
+func (t *tx) freezeGroups(l news.List, e news.Edition, c news.Closing) error {
 	expires, err := t.expiry(e, c)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	total := int64(0)
-	for _, v := range c.Variants {
-		v.EditionID, v.ListID, v.Kind = e.ID, l.ID, news.VariantEdition
-		if v.ListName == "" {
-			v.Freeze(&l, "")
+	for i, g := range groupsOf(c) {
+		variant := int64(0)
+		if i < len(c.Variants) {
+			v := c.Variants[i]
+			v.EditionID, v.ListID, v.Kind = e.ID, l.ID, news.VariantEdition
+			if v.ListName == "" {
+				v.Freeze(&l, "")
+			}
+			if variant, err = t.insertVariant(v); err != nil {
+				return err
+			}
 		}
-		id, err := t.insertVariant(v)
-		if err != nil {
-			return 0, err
-		}
-		k, err := keyOf(v.Group)
-		if err != nil {
-			return 0, err
-		}
-		// Active is enough: an address that is suppressed has no active subscription.
-		// next_at 0 is due at once, even if the clock is set back now.
-		n, err := t.exec(`INSERT INTO deliveries (kind, edition_id, variant_id, list_id, subscriber_id, subscription_id, state, served_from, next_at, expires_at, created_at)
-			SELECT 'edition', CAST($1 AS BIGINT), CAST($2 AS BIGINT), p.list_id, p.subscriber_id, p.id, 'pending', p.served_through, 0, CAST($4 AS BIGINT), CAST($3 AS BIGINT)
-			FROM subscriptions p WHERE p.list_id = $5 AND p.frequency = $6 AND p.zone = $7 AND p.state = 'active'
-			AND p.topics = $8 AND p.language = $9 AND p.served_through = $10 AND p.served_through < $11`,
-			e.ID, id, ms(t.closing(c)), expires, l.ID, e.Frequency, audienceZone(l, e), k.topics, k.language, k.served, e.CutoffSeq)
-		if err != nil {
-			return 0, err
-		}
-		total += n
-	}
-	// Exactly those who have a delivery: on PostgreSQL somebody may have joined
-	// one of the groups between the two statements.
-	if _, err := t.exec(`UPDATE subscriptions SET served_through = $1 FROM deliveries d
-		WHERE d.edition_id = $2 AND d.subscription_id = subscriptions.id AND served_through < $1`, e.CutoffSeq, e.ID); err != nil {
-		return 0, err
-	}
-	return int(total), t.serveEmpty(l, e, c)
-}
-
-// serveEmpty moves those for whom there was nothing.
-func (t *tx) serveEmpty(l news.List, e news.Edition, c news.Closing) error {
-	for _, g := range c.ServedEmpty {
 		k, err := keyOf(g)
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(`UPDATE subscriptions SET served_through = $1 WHERE list_id = $2 AND frequency = $3 AND zone = $4 AND state = 'active'
-			AND topics = $5 AND language = $6 AND served_through = $7 AND served_through < $1`,
-			e.CutoffSeq, l.ID, e.Frequency, audienceZone(l, e), k.topics, k.language, k.served); err != nil {
+		if _, err := t.exec(`INSERT INTO edition_groups (edition_id, position, variant_id, topics, language, served_through, expires_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`, e.ID, i+1, variant, k.topics, k.language, k.served, expires); err != nil {
 			return err
 		}
 	}
-	return t.moveSeries(e.ListID, e.Frequency, e.Zone, e.CutoffSeq)
+	return nil
 }
 
 // closing is the instant of the close, which dates all its messages.
@@ -227,43 +216,6 @@ func (t *tx) expiry(e news.Edition, c news.Closing) (int64, error) {
 		return 0, err
 	}
 	return max(next, ms(t.closing(c).Add(minExpiry))), nil
-}
-
-func (t *tx) closeEmpty(l news.List, e news.Edition, c news.Closing) (news.Edition, error) {
-	if err := t.serveEmpty(l, e, c); err != nil {
-		return e, err
-	}
-	e.State, e.Note = news.EditionEmpty, c.Edition.Note
-	if e.Note == "" {
-		e.Note = "nothing new for anybody"
-	}
-	if f, ok := l.Frequency(e.Frequency); ok && f.Cron == "" && e.SlotKey == news.InstantKey(e.CutoffSeq) {
-		_, err := t.exec(`DELETE FROM editions WHERE id = $1`, e.ID)
-		return e, err
-	}
-	e.ClosedAt, e.DoneAt = t.closing(c), t.closing(c)
-	_, err := t.exec(`UPDATE editions SET state = 'empty', note = $1, leased_until = 0, closed_at = $2, done_at = $2 WHERE id = $3`,
-		clean(e.Note), ms(e.ClosedAt), e.ID)
-	return e, err
-}
-
-func (t *tx) finishClose(l news.List, e news.Edition, c news.Closing) (news.Edition, error) {
-	var err error
-	if e.Slug, err = t.archiveSlug(l, e, c); err != nil {
-		return e, err
-	}
-	e.State, e.ClosedAt, e.Subject, e.Articles = news.EditionClosed, t.closing(c), clean(c.Subject), len(c.Articles)
-	counts := ""
-	if e.Intended == 0 {
-		e.State, e.DoneAt, counts = news.EditionDone, e.ClosedAt, "{}"
-	} else {
-		e.Counts = news.DeliveryTally{news.DeliveryPending: e.Intended}
-		t.wake(news.WakeOutbox)
-	}
-	_, err = t.exec(`UPDATE editions SET state = $1, closed_at = $2, done_at = $3, subject = $4, slug = $5, articles = $6, intended = $7, counts = $8,
-		leased_until = 0 WHERE id = $9`,
-		string(e.State), ms(e.ClosedAt), ms(e.DoneAt), e.Subject, e.Slug, e.Articles, e.Intended, counts, e.ID)
-	return e, err
 }
 
 // archiveSlug returns the slug of the edition's archive page: the one asked for,
@@ -305,9 +257,9 @@ func (t *tx) archiveSlug(l news.List, e news.Edition, c news.Closing) (string, e
 }
 
 // finishable finds closed editions without a delivery on its way: one probe of
-// deliveries_edition each (see dueListsQuery). The two states of editions stand
-// there for the partial index.
-const finishable = `SELECT e.id FROM editions e WHERE e.state IN ('open', 'closed') AND e.state = 'closed'
+// deliveries_edition each (see dueListsQuery). The three states of editions
+// stand there for the partial index.
+const finishable = `SELECT e.id FROM editions e WHERE e.state IN ('open', 'queueing', 'closed') AND e.state = 'closed'
 	AND (SELECT 1 FROM deliveries d WHERE d.edition_id = e.id AND d.state IN ('pending', 'deferred', 'claimed', 'dot_pending', 'uncertain')
 		ORDER BY d.state LIMIT 1) IS NULL
 	ORDER BY e.id`

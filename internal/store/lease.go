@@ -130,7 +130,7 @@ func (t *tx) moveLeases(now time.Time, ahead time.Duration, owner string) error 
 		ahead.Milliseconds(), owner+"%"); err != nil {
 		return err
 	}
-	for _, held := range []string{`editions SET leased_until = leased_until + $1 WHERE state IN ('open', 'closed')`, `sources SET leased_until = leased_until + $1 WHERE removed_at = 0`} {
+	for _, held := range []string{`editions SET leased_until = leased_until + $1 WHERE state IN ('open', 'queueing', 'closed')`, `sources SET leased_until = leased_until + $1 WHERE removed_at = 0`} {
 		if _, err := t.exec(`UPDATE `+held+` AND leased_until > $2 AND leased_until < $3`, ahead.Milliseconds(), ms(now), ms(now.Add(maxLease))); err != nil {
 			return err
 		}

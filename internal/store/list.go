@@ -204,6 +204,9 @@ func (s *Store) RemoveList(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
+		if err := t.lockList(l.ID); err != nil { // nothing is queued for it any more
+			return err
+		}
 		// Deliveries have no foreign key: see the schema.
 		if _, err := t.exec(`DELETE FROM delivery_attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE list_id = $1)`, l.ID); err != nil {
 			return err

@@ -21,7 +21,8 @@ const maxSlots = 1000
 const maxManual = 100
 
 // TakeSlot gives the caller the next edition to make: one whose maker did not
-// come back within its lease, or else the new edition of a slot that is due.
+// come back within its lease (open, or queueing if it was frozen already), or
+// else the new, open edition of a slot that is due.
 // Nobody else gets it until lease is over. ok is false if there is nothing to
 // do, also while all sending or the list is paused.
 //
@@ -78,14 +79,14 @@ func (t *tx) openSlot(lease time.Duration) (int64, error) {
 
 // dueSchedule locks the schedule whose slot has been due for longest: a cron
 // slot that has come, or, at 0, an instant one with news that no edition has
-// tried yet. A series with an open edition waits for it: both would carry the
-// same articles.
+// tried yet. A series with an edition that is being made waits for it: both
+// would carry the same articles.
 func (t *tx) dueSchedule(cutoff int64) (scheduleRow, error) {
 	var r scheduleRow
 	err := t.get(&r, `SELECT s.list_id, s.frequency, s.zone, s.next_due_at, s.served_through FROM schedules s
 		WHERE s.next_due_at <= $1 AND (s.next_due_at > 0 OR s.served_through < $2)
 		AND s.list_id IN (SELECT id FROM lists WHERE NOT paused)
-		AND NOT EXISTS (SELECT 1 FROM editions e WHERE e.list_id = s.list_id AND e.frequency = s.frequency AND e.zone = s.zone AND e.state = 'open')
+		AND NOT EXISTS (SELECT 1 FROM editions e WHERE e.list_id = s.list_id AND e.frequency = s.frequency AND e.zone = s.zone AND e.state IN ('open', 'queueing'))
 		AND NOT EXISTS (SELECT 1 FROM editions e WHERE s.next_due_at = 0 AND e.list_id = s.list_id AND e.frequency = s.frequency AND e.zone = s.zone AND e.slot_key = $3)
 		ORDER BY s.next_due_at, s.list_id, s.frequency, s.zone LIMIT 1`+t.d.skipLocked,
 		ms(t.now), cutoff, news.InstantKey(cutoff))
@@ -265,7 +266,7 @@ func (t *tx) manualSeries(list, frequency string) (news.List, []scheduleRow, err
 
 func (t *tx) openManual(r scheduleRow, cutoff int64, lease time.Duration) (int64, error) {
 	var open int
-	if err := t.get(&open, `SELECT count(*) FROM editions WHERE list_id = $1 AND frequency = $2 AND zone = $3 AND state = 'open'`,
+	if err := t.get(&open, `SELECT count(*) FROM editions WHERE list_id = $1 AND frequency = $2 AND zone = $3 AND state IN ('open', 'queueing')`,
 		r.ListID, r.Frequency, r.Zone); err != nil {
 		return 0, err
 	}

@@ -36,7 +36,7 @@ func (s *Store) Status(ctx context.Context) (news.Status, error) {
 			(SELECT count(*) FROM lists) AS lists,
 			(SELECT count(*) FROM subscribers) AS subscribers,
 			(SELECT count(*) FROM subscriptions WHERE state = 'active') AS active,
-			(SELECT count(*) FROM editions WHERE state IN ('open', 'closed')) AS open,
+			(SELECT count(*) FROM editions WHERE state IN ('open', 'queueing', 'closed')) AS open,
 			(SELECT coalesce(min(next_due_at), 0) FROM schedules WHERE next_due_at > 0) AS next_slot,
 			(SELECT coalesce(min(created_at), 0) FROM deliveries WHERE state IN ('pending', 'deferred', 'claimed', 'dot_pending')) AS oldest`); err != nil {
 			return err

@@ -14,6 +14,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -45,6 +46,9 @@ type Options struct {
 	Bounces news.BouncePolicy
 	// Readers bounds the connections for reading; default 8.
 	Readers int
+	// Batch is how many deliveries of an edition are queued in one transaction,
+	// which for so long keeps SQLite's only writer; default 5,000.
+	Batch int
 	// Create lets Open make a new SQLite file. Without it a missing file is an
 	// error, so that an empty database never takes the place of a lost one.
 	Create bool
@@ -67,6 +71,7 @@ type Store struct {
 	health *health
 
 	bounces news.BouncePolicy
+	batch   int
 }
 
 // ErrNoDatabase says that the SQLite file does not exist.
@@ -81,7 +86,9 @@ var ErrNewerSchema = errors.New("the database is newer than this binary")
 // Open connects to `sqlite:PATH` or `postgres://…` and checks that it answers.
 // It does not change the schema: see Migrate.
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
-	s := &Store{dsn: dsn, now: o.Now, shared: o.Shared, rand: o.Rand, wake: o.Wake, bounces: o.Bounces, health: newHealth()}
+	s := &Store{
+		dsn: dsn, now: o.Now, shared: o.Shared, rand: o.Rand, wake: o.Wake, health: newHealth(), bounces: o.Bounces, batch: cmp.Or(o.Batch, defaultBatch),
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -134,15 +134,7 @@ func (t *tx) person(req news.SubscribeRequest) (subscriberRow, error) {
 	if err := t.get(&have, `SELECT `+subscriberColumns+` FROM subscribers WHERE address_key = $1`+t.d.forUpdate, req.Address.Key); err != nil {
 		return r, err
 	}
-	want := have
-	fill := func(field *string, said string) {
-		if said != "" && (!req.Confirmed || *field == "") {
-			*field = said
-		}
-	}
-	fill(&want.Name, r.Name)
-	fill(&want.Language, r.Language)
-	fill(&want.Zone, r.Zone)
+	want := have.told(req)
 	if want == have {
 		return have, nil
 	}
@@ -153,6 +145,19 @@ func (t *tx) person(req news.SubscribeRequest) (subscriberRow, error) {
 		}
 	}
 	return want, t.setPerson(have, want)
+}
+
+// told is the person as a request would have them. Pure.
+func (r subscriberRow) told(req news.SubscribeRequest) subscriberRow {
+	fill := func(field *string, said string) {
+		if said != "" && (!req.Confirmed || *field == "") {
+			*field = said
+		}
+	}
+	fill(&r.Name, news.CleanName(req.Name))
+	fill(&r.Language, req.Language)
+	fill(&r.Zone, req.Zone)
+	return r
 }
 
 // lastConfirmed is when the person last confirmed a subscription; 0: never.

@@ -40,18 +40,17 @@ func (s *Store) ImportSubscribers(ctx context.Context, reqs []news.SubscribeRequ
 		if err != nil {
 			return err
 		}
+		var rows []arrival
 		for i, r := range checked {
 			switch {
 			case faults[i] != nil:
 			case suppressed[hashes[i]]:
 				results[i].Suppressed = true
 			default:
-				if results[i], err = t.place(r); err != nil {
-					return err
-				}
+				rows = append(rows, arrival{request: r, result: &results[i]})
 			}
 		}
-		return nil
+		return t.placeAll(rows)
 	})
 	if err != nil {
 		return nil, nil, err

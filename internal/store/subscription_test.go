@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"gazetted/internal/news"
 )
@@ -546,6 +549,91 @@ func TestImportAnswersRowByRowAndBringsNobodyBack(t *testing.T) {
 		}
 		if _, _, err := w.db.ImportSubscribers(t.Context(), make([]news.SubscribeRequest, 1001)); err == nil {
 			t.Error("1001 at once")
+		}
+	})
+}
+
+// Many at once are placed as one after the other would be.
+func TestAnImportDoesWhatSignUpsDo(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		var reqs []news.SubscribeRequest
+		for _, suffix := range []string{"one", "many"} {
+			zones := daily("zones-" + suffix)
+			zones.Zone = news.ZoneSubscriber
+			w.list(daily("world-" + suffix))
+			w.list(zones)
+			at := func(name, list string) news.SubscribeRequest {
+				return news.SubscribeRequest{Address: mustAddress(t, name+"@"+suffix+".example"), List: list + "-" + suffix, Confirmed: true}
+			}
+			with := func(r news.SubscribeRequest, name, language, zone string) news.SubscribeRequest {
+				r.Name, r.Language, r.Zone = name, language, zone
+				return r
+			}
+			pending := with(at("pending", "world"), "", "fr", "")
+			pending.Confirmed = false
+			for _, r := range []news.SubscribeRequest{at("known", "world"), with(at("gaps", "world"), "", "de", ""), pending} {
+				w.followReq(r)
+			}
+			unsure := with(at("unsure", "zones"), "Uwe", "nl", "Asia/Tokyo")
+			unsure.Confirmed = false
+			reqs = []news.SubscribeRequest{
+				at("known", "world"), at("known", "zones"), with(at("gaps", "world"), "Gabi", "fr", "Europe/Berlin"), at("gaps", "zones"),
+				at("pending", "world"), with(at("new", "zones"), "Nia", "pt-BR", "America/New_York"), at("new", "world"), at("new", "zones"),
+				with(at("late", "world"), "", "sv", ""), with(at("late", "zones"), "Lars", "", "Asia/Tokyo"), unsure,
+			}
+			if suffix == "many" {
+				break
+			}
+			for _, r := range reqs {
+				w.followReq(r)
+			}
+		}
+		results, faults, err := w.db.ImportSubscribers(t.Context(), reqs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []bool{false, true, false, true, false, true, true, false, true, true, true} {
+			if r := results[i]; faults[i] != nil || r.Created != want || r.Subscription.ListName != reqs[i].List {
+				t.Errorf("%d: %+v, %v", i, r, faults[i])
+			}
+		}
+		schedules := map[string]string{}
+		people := map[string]string{}
+		for _, suffix := range []string{"one", "many"} {
+			rows, err := w.db.Subscribers(t.Context(), news.SubscriberQuery{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range rows {
+				if !strings.HasSuffix(r.Address, "@"+suffix+".example") {
+					continue
+				}
+				name, _, _ := strings.Cut(r.Address, "@")
+				people[suffix] += fmt.Sprintf("\n%s %q %s %s", name, r.Name, r.Language, r.Zone)
+				slices.SortFunc(r.Subscriptions, func(a, b news.Subscription) int { return strings.Compare(a.ListName, b.ListName) })
+				for _, p := range r.Subscriptions {
+					list, _, _ := strings.Cut(p.ListName, "-")
+					people[suffix] += fmt.Sprint("\n  ", list, p.State, p.Frequency, p.Topics, p.Zone, p.ServedThrough, p.ConfirmedAt, p.EndedAt.IsZero(), p.Consent.ConfirmedAt)
+				}
+			}
+			es, _, err := w.db.TakeManual(t.Context(), "zones-"+suffix, "", lease)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range es {
+				schedules[suffix] += e.Zone + " "
+				groups, err := w.db.Audience(t.Context(), e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				schedules[suffix] += fmt.Sprint(groups)
+			}
+		}
+		if d := cmp.Diff(people["one"], people["many"]); d != "" {
+			t.Error(d)
+		}
+		if schedules["one"] != schedules["many"] || schedules["one"] == "" {
+			t.Errorf("%q, %q", schedules["one"], schedules["many"])
 		}
 	})
 }

@@ -155,9 +155,13 @@ func (w *world) plan(e news.Edition, l news.List) news.Closing {
 	return c
 }
 
+// close closes an edition and queues all its deliveries.
 func (w *world) close(c news.Closing) news.Edition {
 	w.t.Helper()
 	e, err := w.db.CloseEdition(w.t.Context(), c)
+	for err == nil && e.State == news.EditionQueueing {
+		e, err = w.db.QueueDeliveries(w.t.Context(), e.ID)
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}

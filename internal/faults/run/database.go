@@ -115,7 +115,7 @@ func (w *World) AgeLeases(ctx context.Context) error {
 		return err
 	}
 	return w.with(ctx, func(c *sql.Conn) error {
-		_, err := c.ExecContext(ctx, `UPDATE editions SET leased_until = leased_until - 900000 WHERE state = 'open'`)
+		_, err := c.ExecContext(ctx, `UPDATE editions SET leased_until = leased_until - 900000 WHERE state IN ('open', 'queueing')`)
 		return err
 	})
 }
