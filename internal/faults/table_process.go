@@ -14,7 +14,7 @@ func processFaults() []fault {
 	both := []run.Kind{run.SQLite, run.Postgres}
 	postgres := []run.Kind{run.Postgres}
 	return []fault{
-		{id: "F1", what: "SIGKILL at random, 50 to 500 ms into sending", on: both, setup: run.Setup{Subscribers: 4000, MaxQuarantined: unlucky}, inject: killAtRandom(100)},
+		{id: "F1", what: "SIGKILL at random, 50 to 500 ms into sending", on: both, setup: run.Setup{Subscribers: 2500, MaxQuarantined: unlucky}, inject: killAtRandom(100)},
 		{id: "F2", what: "SIGKILL in each of 7 phases", on: both, setup: run.Setup{Connections: 2}, inject: killInPhases(3)},
 		{id: "F3", what: "SIGKILL between edition and fan-out, and in it", on: both, setup: run.Setup{Subscribers: 1000, NoEdition: true, Frequency: "instant"}, inject: killBeforeFanOut(6)},
 		{id: "F4", what: "crash loop: dies 0.3 s after each start", on: both, setup: run.Setup{Subscribers: 600, MaxQuarantined: unlucky}, inject: crashLoop(30)},

@@ -21,9 +21,9 @@ const maxRounds = 10
 //
 // Confirmations come before editions, because somebody waits for them; lists
 // share the rest. What has expired, or whose reader has left, is ended here and
-// not returned. A delivery that was in hand at a crash comes alone, after the
-// others, and the next of them only when that one has its outcome, so that it
-// can take nothing down with it. While everything is paused there is nothing to
+// not returned. A delivery that may have been in hand at a crash comes alone, after
+// the others, and this process gets the next of them only when that one has its
+// outcome: should there be another crash, it is known at which of them. While everything is paused there is nothing to
 // claim.
 func (s *Store) ClaimDeliveries(ctx context.Context, limit int, lease time.Duration) ([]news.Delivery, error) {
 	token, err := s.token()
@@ -43,7 +43,7 @@ func (s *Store) ClaimDeliveries(ctx context.Context, limit int, lease time.Durat
 				return err
 			}
 			suspects := false
-			if out, suspects, err = t.claim(rows, token, lease); err != nil || len(out) > 0 {
+			if out, suspects, err = t.claim(rows, token, s.leases.owner, lease); err != nil || len(out) > 0 {
 				return err
 			}
 			if suspects {
@@ -65,17 +65,18 @@ const (
 		AND (SELECT 1 FROM deliveries d WHERE d.list_id = l.id AND ` + dueRange + ` ORDER BY d.next_at LIMIT 1) IS NOT NULL ORDER BY l.id`
 	dueQuery = `SELECT ` + deliveryColumns + ` FROM deliveries d WHERE ` + dueRange + ` AND d.list_id = $3`
 	dueOrder = ` ORDER BY d.next_at LIMIT $4`
-	// clearOnly looks behind deliveries that were in hand at a crash.
+	// clearOnly looks behind deliveries that may have been in hand at a crash.
 	clearOnly = ` AND d.crashes = 0`
-	// suspectsQuery reads deliveries_leased: no more than couriers hold.
-	suspectsQuery = `SELECT count(*) FROM deliveries d WHERE d.state IN ('claimed', 'dot_pending') AND d.crashes > 0`
+	// suspectsQuery reads deliveries_leased: no more than couriers hold. What another
+	// process holds, alive or not, does not go down with this one.
+	suspectsQuery = `SELECT count(*) FROM deliveries d WHERE d.state IN ('claimed', 'dot_pending') AND d.crashes > 0 AND d.token LIKE $1`
 )
 
-// suspectInHand tells whether somebody holds a delivery that was in hand at a
-// crash.
-func (t *tx) suspectInHand() (bool, error) {
+// suspectInHand tells whether this process holds a delivery that may have been
+// in hand at a crash.
+func (t *tx) suspectInHand(owner string) (bool, error) {
 	var n int
-	err := t.get(&n, suspectsQuery)
+	err := t.get(&n, suspectsQuery, owner+"%")
 	return n > 0, err
 }
 
@@ -100,7 +101,7 @@ func (t *tx) dueDeliveries(limit int, which string) ([]deliveryRow, error) {
 			out = append(out, rows...)
 		}
 		if len(out) > 0 {
-			// By id, so that recovery knows which one of a claim came first.
+			// By id, as they were made: those of one instant come in no order.
 			slices.SortFunc(out, func(a, b deliveryRow) int { return cmp.Compare(a.ID, b.ID) })
 			return out, nil
 		}
@@ -143,7 +144,7 @@ func (t *tx) readers(rows []deliveryRow) (map[int64]reader, error) {
 
 // claim takes those of rows that may be sent now and ends those that need not
 // be. waiting: there are only such as have to wait for one that is in hand.
-func (t *tx) claim(rows []deliveryRow, token string, lease time.Duration) (out []news.Delivery, waiting bool, err error) {
+func (t *tx) claim(rows []deliveryRow, token, owner string, lease time.Duration) (out []news.Delivery, waiting bool, err error) {
 	readers, err := t.readers(rows)
 	if err != nil {
 		return nil, false, err
@@ -175,10 +176,14 @@ func (t *tx) claim(rows []deliveryRow, token string, lease time.Duration) (out [
 		return nil, false, err
 	}
 	if len(clear) == 0 && len(suspected) > 0 {
-		if waiting, err = t.suspectInHand(); err != nil || waiting {
+		if waiting, err = t.suspectInHand(owner); err != nil || waiting {
 			return nil, waiting, err
 		}
-		clear = suspected[:1]
+		// Those who were least often in hand at a crash first: one that brings down
+		// every process must not keep the innocent waiting.
+		clear = []deliveryRow{slices.MinFunc(suspected, func(a, b deliveryRow) int {
+			return cmp.Or(cmp.Compare(a.Crashes, b.Crashes), cmp.Compare(a.NextAt, b.NextAt), cmp.Compare(a.ID, b.ID))
+		})}
 	}
 	out, err = t.take(clear, readers, token, lease)
 	return out, false, err

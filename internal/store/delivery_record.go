@@ -289,14 +289,17 @@ func (s *Store) RecoverDeliveries(ctx context.Context) (int, error) {
 		if err != nil {
 			return err
 		}
-		inHand := map[string]bool{}
+		together := map[string]int{}
+		for _, p := range rows {
+			if p.State == string(news.DeliveryClaimed) {
+				together[p.Token]++
+			}
+		}
 		var attempts []settled
 		for i, p := range rows {
-			first := p.State == string(news.DeliveryClaimed) && !inHand[p.Token]
-			if first {
-				inHand[p.Token] = true
-			}
-			if rows[i] = p.recovered(first, hold[p.ListID], t.now); rows[i].Crashes > p.Crashes {
+			alone := together[p.Token] == 1
+			rows[i] = p.recovered(alone, hold[p.ListID], t.now)
+			if alone || p.State == string(news.DeliveryDotPending) {
 				attempts = append(attempts, p.lost(t.now))
 			}
 		}
@@ -312,17 +315,20 @@ func (s *Store) RecoverDeliveries(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// recovered is p after its courier was lost. Pure. Of the deliveries of one
-// claim only the first that was left can have been in hand; the others were
-// waiting behind it and are charged with nothing. The token stays: should the
-// courier be alive after all, it may still tell what happened.
-func (p progress) recovered(inHand, hold bool, now time.Time) progress {
+// recovered is p after its courier was lost. Pure. Which of the deliveries of one
+// claim were in hand, one per connection, and which waited, is written
+// nowhere: that would be one commit more per message. So each that is left
+// comes under suspicion, which makes it come alone from now on (see claim), and
+// only one that was alone is charged with an attempt: whoever was in hand at the
+// first of three crashes is found at the third, and whoever only waited can be
+// taken for it only after two more crashes with it alone in hand. The token
+// stays: should the courier be alive after all, it may still tell what happened.
+func (p progress) recovered(alone, hold bool, now time.Time) progress {
 	p.NextAt = ms(now)
-	if p.State == string(news.DeliveryClaimed) && !inHand {
-		p.State, p.Attempts = string(news.DeliveryDeferred), max(0, p.Attempts-1)
-		return p
-	}
 	p.Crashes++
+	if p.State == string(news.DeliveryClaimed) && !alone {
+		p.Attempts = max(0, p.Attempts-1)
+	}
 	if p.State == string(news.DeliveryDotPending) {
 		p.Doubts++
 		p.Relay, p.Code, p.Enhanced, p.Reply = "", 0, "", lostAtDot

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -214,32 +215,44 @@ func TestADotThatNobodyAnsweredForIsSentAtMostTwice(t *testing.T) {
 	})
 }
 
-// Of a claim only the delivery that was in hand is under suspicion. It comes
-// back alone and last; at the third crash it is quarantined, and all others
-// have gone out.
+// Four connections have four of a claim in hand, and not those that came first. The
+// poisonous one is found at the third crash, whoever was in hand with it at the first,
+// nobody else is quarantined, and all others have gone out.
 func TestAPoisonousDeliveryIsQuarantinedAndTheRestGoesOut(t *testing.T) {
+	const connections = 4
 	eachWorld(t, func(t *testing.T, w *world) {
-		e, subs := mailing(w, 6, nil)
-		poison := subs[2].ID
+		e, subs := mailing(w, 20, nil)
+		poison := subs[9].ID
 		w.db.Wakes.Take(news.WakeOutbox)
-		crashes := 0
-		for range 20 {
-			ds := w.claim(4)
+		crashes, process := 0, w.db.Store
+		for range 60 {
+			ds, err := process.ClaimDeliveries(t.Context(), 12, lease)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if len(ds) == 0 {
 				break
 			}
-			for _, d := range ds {
-				if d.SubscriptionID == poison {
-					if crashes++; crashes > 1 && len(ds) != 1 {
-						t.Errorf("crash %d took %d others along", crashes, len(ds)-1)
-					}
-					crash(w)
+			// What is in hand when the process dies is neither recorded nor at its dot.
+			died := false
+			for len(ds) > 0 && !died {
+				hand := ds[max(0, len(ds)-connections):]
+				ds = ds[:len(ds)-len(hand)]
+				if died = slices.ContainsFunc(hand, func(d news.Delivery) bool { return d.SubscriptionID == poison }); died {
 					break
 				}
-				if !w.dot(d) {
-					t.Fatalf("no dot: %+v", d)
+				for _, d := range hand {
+					if !w.dot(d) {
+						t.Fatalf("no dot: %+v", d)
+					}
+					w.record(accepted(d))
 				}
-				w.record(accepted(d))
+			}
+			if died {
+				crashes++
+				w.db.Clock.Advance(lease)
+				process = w.db.Another(t)
+				recoverAll(t, process)
 			}
 		}
 		if crashes != 3 {
@@ -251,7 +264,7 @@ func TestAPoisonousDeliveryIsQuarantinedAndTheRestGoesOut(t *testing.T) {
 		if err := w.db.FinishEditions(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := w.edition(e.ID); got.State != news.EditionDone || got.Counts[news.DeliveryAccepted] != 5 || got.Counts[news.DeliveryQuarantined] != 1 {
+		if got := w.edition(e.ID); got.State != news.EditionDone || got.Counts[news.DeliveryAccepted] != 19 || got.Counts[news.DeliveryQuarantined] != 1 {
 			t.Errorf("%+v", got)
 		}
 		ds, err := w.db.Deliveries(t.Context(), news.DeliveryQuery{EditionID: e.ID, State: news.DeliveryQuarantined})
@@ -265,7 +278,7 @@ func TestAPoisonousDeliveryIsQuarantinedAndTheRestGoesOut(t *testing.T) {
 func TestWaitingInAClaimIsNoCrash(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		mailing(w, 5, nil)
-		for range 4 {
+		for range 6 { // the first with all five, and then with each of them alone
 			ds := w.claim(5)
 			if len(ds) == 0 {
 				t.Fatal("nothing to claim")
@@ -278,6 +291,27 @@ func TestWaitingInAClaimIsNoCrash(t *testing.T) {
 		ds, err := w.db.Deliveries(t.Context(), news.DeliveryQuery{State: news.DeliveryQuarantined})
 		if err != nil || len(ds) != 0 {
 			t.Errorf("%+v, %v", ds, err)
+		}
+	})
+}
+
+// What a dead process held, or another one holds, keeps no suspect from this one.
+func TestSuspectsComeOneByOneInEachProcess(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		mailing(w, 3, nil)
+		w.claim(3)
+		if n := crash(w); n != 3 {
+			t.Fatalf("recovered %d", n)
+		}
+		other := w.db.Another(t)
+		if ds, err := other.ClaimDeliveries(t.Context(), 3, lease); err != nil || len(ds) != 1 {
+			t.Fatalf("%+v, %v", ds, err)
+		}
+		if ds := w.claim(3); len(ds) != 1 {
+			t.Errorf("while another process has one, this one got %+v", ds)
+		}
+		if ds := w.claim(3); len(ds) != 0 {
+			t.Errorf("two in one process: %+v", ds)
 		}
 	})
 }
