@@ -279,6 +279,91 @@ func goesOn(ctx context.Context, w *run.World, p *run.Process) error {
 	return conclude(ctx, w, p)
 }
 
+// behindPgBouncer gives a job a PostgreSQL of its own behind PgBouncer in transaction mode.
+func behindPgBouncer(inject func(b *run.Bouncer) injection) around {
+	return func(ctx context.Context, o options, j job) (r result) {
+		c, err := run.NewCluster(ctx)
+		if errors.Is(err, run.ErrNoPostgres) {
+			return result{job: j, leftOut: err.Error()}
+		}
+		if err != nil {
+			return result{job: j, err: err}
+		}
+		defer func() { r.err = errors.Join(r.err, c.Close()) }()
+		b, err := c.Bouncer(ctx)
+		if errors.Is(err, run.ErrNoBouncer) {
+			return result{job: j, leftOut: err.Error()}
+		}
+		if err != nil {
+			return result{job: j, err: err}
+		}
+		defer func() { r.err = errors.Join(r.err, b.Close()) }()
+		j.setup.Via, j.inject = b.Addr, inject(b)
+		return j.in(ctx, o, c.DSN+"&search_path=public")
+	}
+}
+
+// pooled is F42: two replicas, and slots that are due for both at once. Nobody hears a
+// notification. In the first edition sending is paused and resumed, in the others the pooler
+// is killed and started again.
+func pooled(editions int) func(b *run.Bouncer) injection {
+	return func(b *run.Bouncer) injection {
+		return func(ctx context.Context, w *run.World) error {
+			w.Relay.Set(slowly(5 * time.Millisecond)...)
+			one, err := w.Start(ctx)
+			if err != nil {
+				return err
+			}
+			two, err := w.Start(ctx)
+			if err != nil {
+				return err
+			}
+			for n := range editions {
+				if err := w.Publish(ctx, 1); err != nil {
+					return err
+				}
+				if err := w.UntilTaken(ctx, n*w.Subscribers+w.Subscribers/3); err != nil {
+					return err
+				}
+				disturb := b.Restart
+				if n == 0 {
+					disturb = func(ctx context.Context) error { return pauseAWhile(ctx, w) }
+				}
+				if err := disturb(ctx); err != nil {
+					return err
+				}
+				w.Injected++
+				if err := errors.Join(w.AllEditions(ctx), w.Finish(ctx)); err != nil {
+					return err
+				}
+			}
+			if len(w.Editions) != editions {
+				w.Problem("%d slots made %d editions", editions, len(w.Editions))
+			}
+			return errors.Join(one.Stop(ctx), two.Stop(ctx))
+		}
+	}
+}
+
+// pauseAWhile pauses by the command, and demands that no dot follows.
+func pauseAWhile(ctx context.Context, w *run.World) error {
+	if _, err := w.CLI(ctx, "pause"); err != nil {
+		return err
+	}
+	if err := w.Pass(ctx, 500*time.Millisecond); err != nil { // for the dots on their way
+		return err
+	}
+	taken := w.Relay.Stats().Taken
+	if err := w.Pass(ctx, 2*time.Second); err != nil {
+		return err
+	}
+	if n := w.Relay.Stats().Taken - taken; n > 0 {
+		w.Problem("%d mails were sent while paused", n)
+	}
+	_, err := w.CLI(ctx, "resume")
+	return err
+}
+
 // killPostgres is F39.
 func killPostgres(times int) around {
 	return onCluster(func(cluster *run.Cluster, _ *link.Link) injection {

@@ -16,5 +16,6 @@ func postgresFaults() []fault {
 		{id: "F41", what: "2 s of latency", on: postgres, setup: run.Setup{Subscribers: 600}, around: onLink(slowLink(2*time.Second, 15*time.Second))},
 		{id: "F41", what: "no connection left", on: postgres, setup: run.Setup{Subscribers: 600}, around: onCluster(noConnections(5*time.Second), "max_connections=30")},
 		{id: "F41", what: "a read-only standby behind the DSN", on: postgres, setup: run.Setup{Subscribers: 600}, around: onCluster(readOnly(5 * time.Second))},
+		{id: "F42", what: "PgBouncer in transaction mode, killed twice", on: postgres, setup: run.Setup{NoEdition: true, Frequency: "instant"}, around: behindPgBouncer(pooled(3))},
 	}
 }

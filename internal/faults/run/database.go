@@ -36,6 +36,9 @@ func createDatabase(ctx context.Context, s Setup) (dsn string, drop func() error
 	if err != nil {
 		return "", none, fmt.Errorf("the DSN of PostgreSQL: %w", err)
 	}
+	if u.Query().Has("search_path") { // a server of the run's own
+		return s.BaseDSN, none, nil
+	}
 	db, err := sql.Open("postgres", s.BaseDSN)
 	if err != nil {
 		return "", none, err

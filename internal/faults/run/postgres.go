@@ -142,7 +142,10 @@ func (c *Cluster) disguise() error {
 }
 
 func (c *Cluster) command(ctx context.Context, program string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(c.binaries, program), args...)
+	if !filepath.IsAbs(program) {
+		program = filepath.Join(c.binaries, program)
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = c.folder
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.as}
 	return cmd
