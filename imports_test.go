@@ -53,10 +53,11 @@ func allowedImports() map[string][]string {
 		"internal/testenv":  {},
 
 		// Fault runs, a program beside the product: they drive its binary and read its ledger.
-		"internal/faults":      {"internal/faults/link", "internal/faults/run", "internal/faults/sink", "internal/news"},
-		"internal/faults/run":  {"internal/faults/sink", "internal/news", "internal/store"},
-		"internal/faults/link": {},
-		"internal/faults/sink": {},
+		"internal/faults":        {"internal/faults/link", "internal/faults/run", "internal/faults/sink", "internal/news"},
+		"internal/faults/run":    {"internal/faults/sink", "internal/news", "internal/store"},
+		"internal/faults/link":   {},
+		"internal/faults/pooler": {},
+		"internal/faults/sink":   {},
 	}
 }
 
