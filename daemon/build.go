@@ -101,7 +101,8 @@ func (d *Daemon) buildWeb() error {
 		Site: web.Site{
 			Title: d.cfg.Site.Title, Description: d.cfg.Site.Description, Language: d.cfg.Site.Language, Rights: d.cfg.Site.Rights, Postal: d.cfg.Site.Postal,
 		},
-		Push:           source.NewPush(d.Store, d.o.Now),
+		Push:           source.NewPush(d.Store),
+		Hint:           d.Watcher.Hint,
 		TrustedProxies: networks(d.cfg.Web.TrustedProxies),
 		FeedItems:      d.cfg.Feeds.Items, FeedSummaries: !d.cfg.Feeds.FullContent, FeedCacheBytes: int64(d.cfg.Feeds.CacheMB) << 20,
 		Ready: d.Store.Ready,

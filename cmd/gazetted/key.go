@@ -14,9 +14,9 @@ import (
 
 func (a *app) keyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "key", Short: "Keys of the publish API"}
-	scope := news.ScopePublish
+	scope := ""
 	add := &cobra.Command{
-		Use: "add NAME [--scope publish]", Short: "Make a key and print it once", Args: cobra.ExactArgs(1),
+		Use: "add NAME [--scope publish:SOURCE]", Short: "Make a key and print it once", Args: cobra.ExactArgs(1),
 		Long: `Makes a key with 256 random bits and prints it. Only its hash is kept: whoever
 loses it makes a new one. It goes into requests as "Authorization: Bearer KEY".`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -27,7 +27,7 @@ loses it makes a new one. It goes into requests as "Authorization: Bearer KEY".`
 			key := "gzk_" + hex.EncodeToString(raw[:])
 			sum := sha256.Sum256([]byte(key))
 			return a.withStore(c.Context(), func(s *store.Store) error {
-				if err := s.AddKey(c.Context(), news.APIKey{Name: args[0], Scope: scope, Hash: hex.EncodeToString(sum[:])}); err != nil {
+				if err := s.AddKey(c.Context(), news.APIKey{Name: args[0], Scope: news.KeyScope(scope), Hash: hex.EncodeToString(sum[:])}); err != nil {
 					return err
 				}
 				if a.json {
@@ -38,7 +38,7 @@ loses it makes a new one. It goes into requests as "Authorization: Bearer KEY".`
 			})
 		},
 	}
-	add.Flags().StringVar(&scope, "scope", news.ScopePublish, "what the key allows: publish")
+	add.Flags().StringVar(&scope, "scope", news.ScopePublish, "what the key allows: publish, or publish:`SOURCE` for one source")
 	ls := &cobra.Command{
 		Use: "ls", Short: "List keys", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -49,7 +49,7 @@ loses it makes a new one. It goes into requests as "Authorization: Bearer KEY".`
 				}
 				var rows [][]string
 				for _, k := range all {
-					rows = append(rows, []string{k.Name, k.Scope, clock(k.CreatedAt), clock(k.LastUsedAt)})
+					rows = append(rows, []string{k.Name, string(k.Scope), clock(k.CreatedAt), clock(k.LastUsedAt)})
 				}
 				return a.print(some(all), []string{"name", "scope", "made", "last used"}, rows)
 			})

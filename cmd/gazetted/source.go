@@ -25,7 +25,7 @@ func (a *app) sourceCommand() *cobra.Command {
 HTML files, or the push API. The first look at a source fills the feeds and
 mails nothing: what was there before is archive.`,
 	}
-	c.AddCommand(a.sourceAdd(), a.sourceLs(), a.sourceShow(), a.sourcePoll(), a.sourceRm())
+	c.AddCommand(a.sourceAdd(), a.sourceLs(), a.sourceShow(), a.sourcePoll(), a.sourceHook(), a.sourceRm())
 	return c
 }
 

@@ -132,6 +132,10 @@ type Found struct {
 	Visibility  Visibility
 	PublishedAt time.Time // zero: the instant of first sight
 	UpdatedAt   time.Time
+	// Version is the publisher's own time of this version, where versions may
+	// arrive in another order than they were made in: an older one never takes
+	// the place of a later one. Zero: they arrive in order.
+	Version     time.Time
 	EmbargoAt   time.Time // not released before; zero: no embargo
 	ExpiresAt   time.Time
 	Terms       []TermRef

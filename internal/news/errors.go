@@ -42,3 +42,39 @@ func (e *FieldError) Error() string {
 	}
 	return fmt.Sprintf("%s %q: want %s", e.Field, v, e.Want)
 }
+
+// FieldErrors are several mistakes in one thing; at least one. errors.As finds
+// the first.
+type FieldErrors []*FieldError
+
+// Error renders the first and counts the others.
+func (e FieldErrors) Error() string {
+	if len(e) == 1 {
+		return e[0].Error()
+	}
+	return fmt.Sprintf("%v (and %d more mistakes)", e[0], len(e)-1)
+}
+
+// Unwrap gives them all.
+func (e FieldErrors) Unwrap() []error {
+	out := make([]error, len(e))
+	for i, f := range e {
+		out[i] = f
+	}
+	return out
+}
+
+// Faults lists the mistakes that err tells of, as the publish API does; none if
+// it is no person's mistake.
+func Faults(err error, line int) []FieldFault {
+	var all FieldErrors
+	var one *FieldError
+	if !errors.As(err, &all) && errors.As(err, &one) {
+		all = FieldErrors{one}
+	}
+	out := make([]FieldFault, 0, len(all))
+	for _, f := range all {
+		out = append(out, FieldFault{Line: line, Field: f.Field, Detail: f.Error()})
+	}
+	return out
+}

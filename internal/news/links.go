@@ -103,3 +103,29 @@ func (l *Links) Confirm(subscriptionID int64, expires time.Time) string {
 func (l *Links) WebView(deliveryID int64) string {
 	return l.Path("view", l.signer.Sign(PurposeWebView, Token{ID: deliveryID}))
 }
+
+// Hook is where a source may be told to be looked at, for senders that know no
+// other way to show who they are.
+func (l *Links) Hook(src Source) string {
+	return l.Path("hooks", "source", src.Name, l.HookToken(src))
+}
+
+// HookSigned is the same for senders that sign, or that send the token in a header.
+func (l *Links) HookSigned(src Source) string { return l.Path("hooks", "source", src.Name) }
+
+// HookToken shows that its holder may call the source's hook. It works until
+// the operator renews it.
+func (l *Links) HookToken(src Source) string {
+	return l.signer.Sign(PurposeHook, Token{ID: src.ID, Second: src.HookSerial})
+}
+
+// HookSecret is what the source's sender signs its calls with.
+func (l *Links) HookSecret(src Source) string {
+	return l.signer.Digest(PurposeHookSecret, src.ID, src.HookSerial)
+}
+
+// IsHookToken checks a token of the source's hook, in constant time.
+func (l *Links) IsHookToken(src Source, token string, now time.Time) bool {
+	t, err := l.signer.Verify(PurposeHook, token, now)
+	return err == nil && t.ID == src.ID && t.Second == src.HookSerial && src.ID != 0
+}

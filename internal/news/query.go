@@ -45,13 +45,13 @@ type DeliveryQuery struct {
 type APIKey struct {
 	ID         int64     `json:"id"`
 	Name       string    `json:"name"`
-	Scope      string    `json:"scope"`
+	Scope      KeyScope  `json:"scope"`
 	Hash       string    `json:"-"` // hex SHA-256 of the key
 	CreatedAt  time.Time `json:"created_at"`
 	LastUsedAt time.Time `json:"last_used_at,omitzero"`
 }
 
-// ScopePublish lets a key publish and withdraw articles.
+// ScopePublish lets a key publish and withdraw articles of every push source.
 const ScopePublish = "publish"
 
 // Status is the state of the whole, for `gazetted status` and health checks.

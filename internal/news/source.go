@@ -37,6 +37,10 @@ type Source struct {
 	Kind     SourceKind     `json:"kind"`
 	Location string         `json:"location"` // a URL, or an absolute path; empty for push
 	Settings SourceSettings `json:"settings"`
+	// Secret is the key or password that the source is read with.
+	Secret Hidden `json:"secret,omitzero"`
+	// HookSerial is part of the address of the source's hook.
+	HookSerial int64 `json:"-"`
 
 	CreatedAt time.Time `json:"created_at"`
 	// ActivatedAt is when the first run ended. Until then everything found is

@@ -22,6 +22,8 @@ const (
 	PurposeForm        Purpose = "form" // the signed timestamp of a sign-up form
 	PurposeMessageID   Purpose = "message-id"
 	PurposeNonce       Purpose = "nonce"
+	PurposeHook        Purpose = "hook"        // the address of a source's hook
+	PurposeHookSecret  Purpose = "hook-secret" // what the sender signs with, where it can
 )
 
 // Secret is one signing key. The newest signs; all verify, so that links in

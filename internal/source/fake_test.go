@@ -78,6 +78,24 @@ func (m *memStore) PollNow(_ context.Context, name string) error {
 	return nil
 }
 
+func (m *memStore) PollSoon(_ context.Context, id int64, gap time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.sources {
+		if s.ID == id {
+			due := m.now()
+			if after := s.Look.LastAt.Add(gap); after.After(due) {
+				due = after
+			}
+			if s.Look.NextAt.After(due) {
+				s.Look.NextAt = due
+			}
+			return nil
+		}
+	}
+	return news.ErrNotFound
+}
+
 func (m *memStore) FinishLook(_ context.Context, id int64, look news.Look, activate bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -139,6 +157,34 @@ func (m *memStore) StoreArticles(_ context.Context, _ int64, found []news.Found)
 		m.state[f.NativeID] = news.ArticleReleased
 	}
 	return c, nil
+}
+
+func (m *memStore) PutArticles(ctx context.Context, id int64, found []news.Found) ([]news.PutOutcome, error) {
+	var out []news.PutOutcome
+	for _, f := range found {
+		c, err := m.StoreArticles(ctx, id, []news.Found{f})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, map[news.StoreCounts]news.PutOutcome{{New: 1}: news.PutNew, {Changed: 1}: news.PutChanged, {Unchanged: 1}: news.PutUnchanged}[c])
+	}
+	return out, nil
+}
+
+func (m *memStore) WithdrawArticle(ctx context.Context, id int64, native string, _ time.Time) (news.PutOutcome, error) {
+	if _, ok := m.found[native]; !ok {
+		return "", news.ErrNotFound
+	}
+	_, err := m.WithdrawArticles(ctx, id, []string{native})
+	return news.PutWithdrawn, err
+}
+
+func (m *memStore) ArticleByNativeID(_ context.Context, _ int64, native string) (news.Article, error) {
+	f, ok := m.found[native]
+	if !ok {
+		return news.Article{}, news.ErrNotFound
+	}
+	return news.Article{NativeID: native, Title: f.Title, State: m.state[native]}, nil
 }
 
 func (m *memStore) WithdrawArticles(_ context.Context, _ int64, ids []string) (int, error) {

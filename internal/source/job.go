@@ -17,6 +17,8 @@ type Store interface {
 	SourceByName(ctx context.Context, name string) (news.Source, error)
 	// PollNow makes a source due.
 	PollNow(ctx context.Context, name string) error
+	// PollSoon makes it due at once, or gap after its last look.
+	PollSoon(ctx context.Context, sourceID int64, gap time.Duration) error
 	// FinishLook ends the lease and keeps the look; activate ends the first run.
 	FinishLook(ctx context.Context, sourceID int64, look news.Look, activate bool) error
 	// KnownArticles pages by native id in byte order.

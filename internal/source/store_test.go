@@ -2,8 +2,11 @@ package source_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -139,27 +142,108 @@ func TestWatcherClaims(t *testing.T) {
 	}
 }
 
+func pushSource(t *testing.T, db *dbtest.DB) *source.Push {
+	t.Helper()
+	if _, err := db.AddSource(context.Background(), news.Source{Name: "cms", Kind: news.SourcePush}); err != nil {
+		t.Fatal(err)
+	}
+	return source.NewPush(db)
+}
+
 func TestPushToStore(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db *dbtest.DB) {
 		ctx := context.Background()
-		if _, err := db.AddSource(ctx, news.Source{Name: "cms", Kind: news.SourcePush}); err != nil {
-			t.Fatal(err)
-		}
-		p := source.NewPush(db, db.Clock.Now)
+		p := pushSource(t, db)
 		body := `{"id":"1","url":"https://news.example.org/1","title":"One","content_html":"<p>Text</p>","categories":[{"id":"c1","name":"Towns"}]}`
-		for i, want := range []news.StoreCounts{{New: 1}, {Unchanged: 1}} {
-			if got, err := p.Put(ctx, "cms", strings.NewReader(body)); err != nil || got != want {
+		for i, want := range []news.PutOutcome{news.PutNew, news.PutUnchanged} {
+			if got, err := p.Put(ctx, "cms", strings.NewReader(body), news.PushOptions{}); err != nil || got.Results[0].Result != want {
 				t.Errorf("put %d: %+v, %v", i, got, err)
 			}
 		}
 		if a := released(t, db)["One"]; a.Archive || len(a.Categories) != 1 {
 			t.Errorf("article %+v", a)
 		}
-		if err := p.Delete(ctx, "cms", "1"); err != nil {
+		if a, err := p.Get(ctx, "cms", "1"); err != nil || a.Title != "One" || len(a.Categories) != 1 || a.ContentHTML == "" {
+			t.Errorf("get: %+v, %v", a, err)
+		}
+		if _, err := p.Delete(ctx, "cms", "1", time.Time{}); err != nil {
 			t.Error(err)
 		}
 		if n := len(released(t, db)); n != 0 {
 			t.Errorf("%d articles after delete", n)
+		}
+	})
+}
+
+// Versions of one article, and its removal, leave the same behind in whatever
+// order they arrive, and however often.
+func TestWatch_37_PushDoesNotDependOnOrder(t *testing.T) {
+	put := func(n int, title string) string {
+		return fmt.Sprintf(`{"id":"1","url":"https://news.example.org/1","title":%q,"published_at":"2026-03-01T00:00:00Z","updated_at":"2026-03-01T0%d:00:00Z"}`, title, n)
+	}
+	first, second, third := put(1, "First"), put(2, "Second"), put(3, "Third")
+	gone := func(n int) string { return fmt.Sprintf("2026-03-01T0%d:30:00Z", n) }
+	cases := []struct {
+		name  string
+		calls []string // bodies, and instants of a removal
+		want  string   // the title that is left; "": withdrawn
+	}{
+		{"in order", []string{first, second, third}, "Third"},
+		{"backwards", []string{third, second, first}, "Third"},
+		{"repeated", []string{first, third, first, third, second}, "Third"},
+		{"removed last", []string{first, second, gone(2)}, ""},
+		{"removal repeated", []string{first, gone(1), gone(1)}, ""},
+		{"removal overtakes an edit", []string{first, gone(2), second}, ""},
+		{"removal overtakes everything", []string{gone(2), second, first}, ""},
+		{"published again after its removal", []string{gone(2), third, second}, "Third"},
+		{"late removal of an earlier version", []string{first, third, gone(2)}, "Third"},
+	}
+	dbtest.Each(t, func(t *testing.T, db *dbtest.DB) {
+		ctx := context.Background()
+		p := pushSource(t, db)
+		for n, tt := range cases {
+			id := strconv.Itoa(n + 1)
+			for _, call := range tt.calls {
+				if at, err := time.Parse(time.RFC3339, call); err == nil {
+					if _, err := p.Delete(ctx, "cms", id, at); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				call = strings.Replace(call, `"id":"1"`, `"id":"`+id+`"`, 1)
+				if report, err := p.Put(ctx, "cms", strings.NewReader(call), news.PushOptions{}); err != nil || report.Refused > 0 {
+					t.Fatal(report, err)
+				}
+			}
+			if _, _, err := db.ReleaseDue(ctx); err != nil {
+				t.Fatal(err)
+			}
+			a, err := p.Get(ctx, "cms", id)
+			if err != nil && !errors.Is(err, news.ErrNotFound) {
+				t.Fatal(err)
+			}
+			if out := a.State == news.ArticleReleased; out != (tt.want != "") || out && (a.Title != tt.want || a.Archive || a.Seq == 0) {
+				t.Errorf("%s: left is %q (%s, archive %v), want %q", tt.name, a.Title, a.State, a.Archive, tt.want)
+			}
+		}
+	})
+}
+
+// A batch is stored whole, and sent again changes nothing.
+func TestWatch_37_BatchIsIdempotent(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db *dbtest.DB) {
+		ctx := context.Background()
+		p := pushSource(t, db)
+		const n = 1000 // several transactions
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "{\"id\":\"%d\",\"url\":\"https://news.example.org/%d\",\"title\":\"Title %d\",\"content_html\":\"<p>Text</p>\",\"tags\":[\"T%d\"]}\n", i, i, i, i%50)
+		}
+		for _, want := range []news.PushReport{{New: n}, {Unchanged: n}} {
+			got, err := p.Put(ctx, "cms", strings.NewReader(b.String()), news.PushOptions{Lines: true})
+			if err != nil || got.New != want.New || got.Unchanged != want.Unchanged || len(got.Results) != n {
+				t.Fatalf("%d new, %d unchanged, %v", got.New, got.Unchanged, err)
+			}
 		}
 	})
 }

@@ -68,7 +68,7 @@ type Watcher struct {
 	wake    chan struct{}
 
 	mu     sync.Mutex
-	active map[int64]bool // source id → hinted while being looked at
+	active map[int64]hint // source id → what was heard while it was being looked at
 }
 
 // New makes a Watcher. Options.Store and Options.Client are required.
@@ -89,7 +89,7 @@ func New(o Options) *Watcher {
 		o.Lease = DefaultLease
 	}
 	cleaner := NewCleaner()
-	w := &Watcher{o: o, wake: make(chan struct{}, 1), active: make(map[int64]bool)}
+	w := &Watcher{o: o, wake: make(chan struct{}, 1), active: make(map[int64]hint)}
 	w.hints = newHints(w.hinted)
 	w.lookers = map[news.SourceKind]looker{
 		news.SourceFolder:    newFolder(cleaner),
@@ -216,7 +216,7 @@ func (w *Watcher) lookAt(ctx context.Context, src news.Source, accept bool) (loo
 		err = j.flush(ctx)
 	}
 	now := w.o.Now()
-	hinted := w.end(src.ID)
+	heard := w.end(src.ID)
 	look := news.Look{LastAt: now, Notes: j.notes.list(), Cursor: out.cursor}
 	stopped := err != nil && ctx.Err() != nil
 	switch {
@@ -228,8 +228,10 @@ func (w *Watcher) lookAt(ctx context.Context, src news.Source, accept bool) (loo
 		look.Failures = src.Look.Failures + 1
 		look.NextAt = now.Add(w.wait(src, err, look.Failures))
 		look.Cursor = orElse(out.cursor, src.Look.Cursor)
-	case hinted:
+	case heard == hintNow:
 		look.NextAt = now
+	case heard == hintSoon:
+		look.NextAt = now.Add(HintGap)
 	case out.again > 0:
 		look.NextAt = now.Add(out.again)
 	default:
@@ -309,32 +311,64 @@ func (w *Watcher) tell(e Event) {
 	}
 }
 
+// hint is what was heard of a source while it was being looked at.
+type hint int
+
+const (
+	noHint   hint = iota
+	hintSoon      // look again after HintGap
+	hintNow       // look again at once
+)
+
 func (w *Watcher) begin(id int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.active[id] = false
+	w.active[id] = noHint
 }
 
-// end tells whether a hint came while the source was being looked at: what it
-// was about may have been missed.
-func (w *Watcher) end(id int64) (hinted bool) {
+// end tells what was heard while the source was being looked at: what it was
+// about may have been missed.
+func (w *Watcher) end(id int64) hint {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	hinted = w.active[id]
+	heard := w.active[id]
 	delete(w.active, id)
-	return hinted
+	return heard
+}
+
+// whileLooking notes a hint if the source is being looked at.
+func (w *Watcher) whileLooking(id int64, h hint) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	heard, looking := w.active[id]
+	if looking {
+		w.active[id] = max(heard, h)
+	}
+	return looking
+}
+
+// HintGap is the least time between two looks that others have asked for.
+const HintGap = 2 * time.Second
+
+// Hint says that there may be something new at a source: it is looked at soon,
+// but not more often than once in HintGap, however often it is said.
+func (w *Watcher) Hint(ctx context.Context, src news.Source) error {
+	if w.whileLooking(src.ID, hintSoon) {
+		return nil
+	}
+	if err := w.o.Store.PollSoon(ctx, src.ID, HintGap); err != nil {
+		return fmt.Errorf("hint at source %s: %w", src.Name, err)
+	}
+	w.Wake()
+	return nil
 }
 
 // hinted is called when a source seems to have changed. It reports false once
 // the source is no more.
 func (w *Watcher) hinted(ctx context.Context, id int64, name string) bool {
-	w.mu.Lock()
-	if _, looking := w.active[id]; looking {
-		w.active[id] = true
-		w.mu.Unlock()
+	if w.whileLooking(id, hintNow) {
 		return true
 	}
-	w.mu.Unlock()
 	err := w.o.Store.PollNow(ctx, name)
 	if errors.Is(err, news.ErrNotFound) {
 		return false

@@ -175,6 +175,69 @@ func TestWatcherHintWhileLooking(t *testing.T) {
 	}
 }
 
+// However often a hook is called, the source is looked at once in HintGap; and
+// a call during a look is not lost.
+func TestWatch_37_HintsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemStore(news.Source{Name: "site", Kind: news.SourceGhost, Settings: news.SourceSettings{Poll: news.Duration(time.Hour)}})
+		m.now = time.Now
+		looks := 0
+		var w *Watcher
+		w = New(Options{Store: m, Client: testClient(t), Events: func(e Event) { looks++ }})
+		during := 0
+		w.lookers[news.SourceGhost] = lookFunc(func(ctx context.Context, j *job) (outcome, error) {
+			if during > 0 {
+				during--
+				return outcome{complete: true}, w.Hint(ctx, j.src)
+			}
+			return outcome{complete: true}, nil
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.Run(ctx) }()
+		<-time.After(time.Minute)
+		if looks != 1 {
+			t.Fatalf("%d looks before any hint", looks)
+		}
+		src, err := m.SourceByName(ctx, "site")
+		if err != nil {
+			t.Fatal(err)
+		}
+		hint := func() {
+			t.Helper()
+			if err := w.Hint(ctx, src); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		hint()
+		if looks != 2 {
+			t.Fatalf("%d looks after a hint, want one at once", looks)
+		}
+		for range 100 { // ten in a second
+			hint()
+			<-time.After(100 * time.Millisecond)
+		}
+		if looks < 5 || looks > 8 {
+			t.Errorf("%d looks after ten seconds of hints", looks)
+		}
+		<-time.After(time.Minute)
+		during, looks = 1, 0
+		hint()
+		<-time.After(time.Minute)
+		if looks != 2 {
+			t.Errorf("%d looks, want a second one for the hint during the first", looks)
+		}
+		if err := w.Hint(ctx, news.Source{ID: 99}); !errors.Is(err, news.ErrNotFound) {
+			t.Errorf("a source that is gone: %v", err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestWatcherFolderHints(t *testing.T) {
 	dir := t.TempDir()
 	m := newMemStore(news.Source{Name: "site", Kind: news.SourceFolder, Location: dir, Settings: news.SourceSettings{BaseURL: "https://n.example/", Poll: news.Duration(time.Hour)}})

@@ -32,11 +32,12 @@ type articleRow struct {
 	ListedAt    int64  `db:"listed_at"`
 	Hash        string `db:"hash"`
 	Fingerprint string `db:"fingerprint"`
+	Version     int64  `db:"version"`
 }
 
 // articleHead is every column but content_html, which may be a megabyte.
 const articleHead = `id, source_id, native_id, url, guid, title, summary, language, authors, image, comments_url, visibility,
-	published_at, updated_at, first_seen_at, release_at, expires_at, released_at, state, seq, archive, listed_at, hash, fingerprint`
+	published_at, updated_at, first_seen_at, release_at, expires_at, released_at, state, seq, archive, listed_at, hash, fingerprint, version`
 
 const articleColumns = articleHead + `, content_html`
 

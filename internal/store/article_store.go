@@ -19,28 +19,53 @@ const maxBatch = 500
 // comes back under its old Seq. While the source's first run lasts they are
 // archive. At most 500 at a time; all are stored or none.
 func (s *Store) StoreArticles(ctx context.Context, sourceID int64, found []news.Found) (news.StoreCounts, error) {
-	if len(found) > maxBatch {
-		return news.StoreCounts{}, fmt.Errorf("store articles: %d at once, at most %d", len(found), maxBatch)
-	}
 	var counts news.StoreCounts
+	outcomes, err := s.PutArticles(ctx, sourceID, found)
+	for _, o := range outcomes {
+		switch o {
+		case news.PutNew:
+			counts.New++
+		case news.PutChanged:
+			counts.Changed++
+		default:
+			counts.Unchanged++
+		}
+	}
+	return counts, err
+}
+
+// PutArticles is StoreArticles for who wants to know what became of each. A
+// Found whose Version is before the stored one is passed over: PutOlder.
+func (s *Store) PutArticles(ctx context.Context, sourceID int64, found []news.Found) ([]news.PutOutcome, error) {
+	return s.putArticles(ctx, sourceID, found, (*batch).put)
+}
+
+func (s *Store) putArticles(ctx context.Context, sourceID int64, found []news.Found, put func(*batch, *news.Found) (news.PutOutcome, error)) ([]news.PutOutcome, error) {
+	if len(found) > maxBatch {
+		return nil, fmt.Errorf("store articles: %d at once, at most %d", len(found), maxBatch)
+	}
+	var outcomes []news.PutOutcome
 	err := s.write(ctx, "store articles", func(t *tx) error {
-		counts = news.StoreCounts{}
+		outcomes = make([]news.PutOutcome, len(found))
 		src, err := t.source(`WHERE id = $1`, sourceID)
 		if err != nil {
 			return err
 		}
 		b := batch{t: t, src: src, touched: touchedTerms{}, terms: map[news.TermRef]int64{}}
 		for i := range found {
-			if err := b.put(&found[i], &counts); err != nil {
+			if outcomes[i], err = put(&b, &found[i]); err != nil {
 				return fmt.Errorf("article %s: %w", found[i].NativeID, err)
 			}
 		}
-		if counts.New > 0 || b.waiting {
+		if b.waiting {
 			t.wake(news.WakeArticles)
 		}
 		return t.feedsChanged(b.touched, b.relisted)
 	})
-	return counts, err
+	if err != nil {
+		return nil, err
+	}
+	return outcomes, nil
 }
 
 // batch stores the articles of one transaction.
@@ -53,36 +78,49 @@ type batch struct {
 	waiting  bool                   // an article waits for its release anew
 }
 
-func (b *batch) put(f *news.Found, counts *news.StoreCounts) error {
+func (b *batch) put(f *news.Found) (news.PutOutcome, error) {
 	terms, err := b.resolve(f.Terms)
 	if err != nil {
-		return err
+		return "", err
 	}
-	var rows []articleRow
-	if err := b.t.all(&rows, `SELECT `+articleHead+` FROM articles WHERE source_id = $1 AND native_id = $2`, b.src.ID, clean(f.NativeID)); err != nil {
-		return err
+	old, known, err := b.known(f)
+	if err != nil {
+		return "", err
 	}
-	if len(rows) == 0 {
-		counts.New++
-		return b.insert(f, terms)
+	switch {
+	case !known:
+		return news.PutNew, b.insert(f, terms, newsOrArchive)
+	case !f.Version.IsZero() && ms(f.Version) < old.Version:
+		return news.PutOlder, nil
+	case old.URL == "": // only its removal was known (see bury)
+		if _, err := b.t.exec(`DELETE FROM articles WHERE id = $1`, old.ID); err != nil {
+			return "", err
+		}
+		return news.PutNew, b.insert(f, terms, newsOrArchive)
 	}
-	old := rows[0]
 	var had []int64
 	if err := b.t.all(&had, `SELECT term_id FROM article_terms WHERE article_id = $1 ORDER BY position`, old.ID); err != nil {
-		return err
+		return "", err
 	}
 	sameTerms := slices.Equal(had, terms)
 	state, release := b.standing(&old, f)
 	stays := state == old.State && (release == old.ReleaseAt || state != string(news.ArticleWaiting))
 	if old.Hash == hashFound(f) && sameTerms && stays && old.ExpiresAt == ms(f.ExpiresAt) {
-		counts.Unchanged++
-		if old.Fingerprint != f.Fingerprint {
-			_, err = b.t.exec(`UPDATE articles SET fingerprint = $1 WHERE id = $2`, clean(f.Fingerprint), old.ID)
+		if old.Fingerprint != f.Fingerprint || ms(f.Version) > old.Version {
+			_, err = b.t.exec(`UPDATE articles SET fingerprint = $1, version = $2 WHERE id = $3`, clean(f.Fingerprint), max(ms(f.Version), old.Version), old.ID)
 		}
-		return err
+		return news.PutUnchanged, err
 	}
-	counts.Changed++
-	return b.update(&old, f, terms, sameTerms)
+	return news.PutChanged, b.update(&old, f, terms, sameTerms)
+}
+
+// known finds the stored article that f is.
+func (b *batch) known(f *news.Found) (articleRow, bool, error) {
+	var rows []articleRow
+	if err := b.t.all(&rows, `SELECT `+articleHead+` FROM articles WHERE source_id = $1 AND native_id = $2`, b.src.ID, clean(f.NativeID)); err != nil || len(rows) == 0 {
+		return articleRow{}, false, err
+	}
+	return rows[0], true, nil
 }
 
 // resolve turns refs into term ids, each once, in order.
@@ -107,10 +145,19 @@ func (b *batch) resolve(refs []news.TermRef) ([]int64, error) {
 	return ids, nil
 }
 
-func (b *batch) insert(f *news.Found, terms []int64) error {
+// origin says whether a new article can be news.
+type origin int
+
+const (
+	newsOrArchive origin = iota // as the source's first run and the article's age say
+	imported                    // archive in any case
+)
+
+func (b *batch) insert(f *news.Found, terms []int64, from origin) error {
 	now := b.t.now
+	b.waiting = true
 	// What is embargoed during a first run is not archive: its time is to come.
-	archive := (b.src.ActivatedAt.IsZero() || b.old(f)) && !f.EmbargoAt.After(now)
+	archive := from == imported || (b.src.ActivatedAt.IsZero() || b.old(f)) && !f.EmbargoAt.After(now)
 	release := now.Add(time.Duration(b.src.Settings.Settle))
 	if archive {
 		release = now
@@ -127,10 +174,10 @@ func (b *batch) insert(f *news.Found, terms []int64) error {
 		r.guid = makeGUID(b.src, f.NativeID)
 	}
 	id, err := b.t.insert(`INSERT INTO articles (source_id, native_id, url, guid, title, summary, content_html, language, authors, image,
-			comments_url, visibility, published_at, updated_at, first_seen_at, release_at, expires_at, state, archive, hash, fingerprint)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'waiting', $18, $19, $20) RETURNING id`,
+			comments_url, visibility, published_at, updated_at, first_seen_at, release_at, expires_at, state, archive, hash, fingerprint, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'waiting', $18, $19, $20, $21) RETURNING id`,
 		b.src.ID, clean(f.NativeID), r.url, r.guid, r.title, r.summary, r.content, r.language, r.authors, r.image,
-		r.comments, r.visibility, ms(published), ms(r.updated), ms(now), ms(release), ms(f.ExpiresAt), archive, r.hash, clean(f.Fingerprint))
+		r.comments, r.visibility, ms(published), ms(r.updated), ms(now), ms(release), ms(f.ExpiresAt), archive, r.hash, clean(f.Fingerprint), ms(f.Version))
 	if err != nil {
 		return err
 	}
@@ -168,9 +215,9 @@ func (b *batch) update(old *articleRow, f *news.Found, terms []int64, sameTerms 
 	}
 	if _, err := b.t.exec(`UPDATE articles SET url = $1, title = $2, summary = $3, content_html = $4, language = $5, authors = $6, image = $7,
 			comments_url = $8, visibility = $9, published_at = $10, updated_at = $11, release_at = $12, expires_at = $13, state = $14,
-			hash = $15, fingerprint = $16 WHERE id = $17`,
+			hash = $15, fingerprint = $16, version = $17 WHERE id = $18`,
 		r.url, r.title, r.summary, r.content, r.language, r.authors, r.image, r.comments, r.visibility,
-		ms(published), ms(r.updated), release, ms(f.ExpiresAt), state, r.hash, clean(f.Fingerprint), old.ID); err != nil {
+		ms(published), ms(r.updated), release, ms(f.ExpiresAt), state, r.hash, clean(f.Fingerprint), max(ms(f.Version), old.Version), old.ID); err != nil {
 		return err
 	}
 	if old.State == string(news.ArticleReleased) {

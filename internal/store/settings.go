@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"gazetted/internal/news"
 )
@@ -101,7 +102,7 @@ type keyRow struct {
 }
 
 func (r keyRow) key() news.APIKey {
-	return news.APIKey{ID: r.ID, Name: r.Name, Scope: r.Scope, Hash: r.Hash, CreatedAt: at(r.CreatedAt), LastUsedAt: at(r.LastUsedAt)}
+	return news.APIKey{ID: r.ID, Name: r.Name, Scope: news.KeyScope(r.Scope), Hash: r.Hash, CreatedAt: at(r.CreatedAt), LastUsedAt: at(r.LastUsedAt)}
 }
 
 // AddKey stores a publish key by its hash. A taken name is news.ErrExists.
@@ -109,20 +110,35 @@ func (s *Store) AddKey(ctx context.Context, k news.APIKey) error {
 	if err := news.ValidateName("name", k.Name); err != nil {
 		return err
 	}
-	if k.Scope != news.ScopePublish {
-		return &news.FieldError{Field: "scope", Value: k.Scope, Want: news.ScopePublish}
+	if err := k.Scope.Validate(); err != nil {
+		return err
 	}
 	return s.write(ctx, "add key "+k.Name, func(t *tx) error {
-		_, err := t.exec(`INSERT INTO api_keys (name, scope, hash, created_at) VALUES ($1, $2, $3, $4)`, k.Name, k.Scope, k.Hash, ms(t.now))
+		_, err := t.exec(`INSERT INTO api_keys (name, scope, hash, created_at) VALUES ($1, $2, $3, $4)`, k.Name, string(k.Scope), k.Hash, ms(t.now))
 		return err
 	})
 }
 
-// KeyByHash finds a key and notes that it was used. None is news.ErrNotFound.
+// keyUsedEvery is how exactly it is kept when a key was last used: a busy key
+// must not cost a write per request.
+const keyUsedEvery = time.Minute
+
+// KeyByHash finds a key and notes that it was used, to the minute. None is
+// news.ErrNotFound, which writes nothing.
 func (s *Store) KeyByHash(ctx context.Context, hash string) (news.APIKey, error) {
 	var r keyRow
-	err := s.write(ctx, "read key", func(t *tx) error {
-		return t.get(&r, `UPDATE api_keys SET last_used_at = $1 WHERE hash = $2 RETURNING id, name, scope, hash, created_at, last_used_at`, ms(t.now), hash)
+	var now time.Time
+	err := s.read(ctx, "read key", func(t *tx) error {
+		now = t.now
+		return t.get(&r, `SELECT id, name, scope, hash, created_at, last_used_at FROM api_keys WHERE hash = $1`, hash)
+	})
+	if err != nil || ms(now) < r.LastUsedAt+keyUsedEvery.Milliseconds() && r.LastUsedAt > 0 {
+		return r.key(), err
+	}
+	err = s.write(ctx, "note use of key", func(t *tx) error {
+		r.LastUsedAt = ms(t.now)
+		_, err := t.exec(`UPDATE api_keys SET last_used_at = $1 WHERE id = $2`, r.LastUsedAt, r.ID)
+		return err
 	})
 	return r.key(), err
 }

@@ -22,14 +22,16 @@ type sourceRow struct {
 	Error       string `db:"error"`
 	Notes       string `db:"notes"`
 	Cursor      string `db:"cursor"`
+	Secret      string `db:"secret"`
+	HookSerial  int64  `db:"hook_serial"`
 }
 
-const sourceColumns = `id, name, kind, location, settings, created_at, activated_at, last_at, next_at, failures, error, notes, cursor`
+const sourceColumns = `id, name, kind, location, settings, created_at, activated_at, last_at, next_at, failures, error, notes, cursor, secret, hook_serial`
 
 func (r sourceRow) source() (news.Source, error) {
 	s := news.Source{
 		ID: r.ID, Name: r.Name, Kind: news.SourceKind(r.Kind), Location: r.Location,
-		CreatedAt: at(r.CreatedAt), ActivatedAt: at(r.ActivatedAt),
+		Secret: news.Hide(r.Secret), HookSerial: r.HookSerial, CreatedAt: at(r.CreatedAt), ActivatedAt: at(r.ActivatedAt),
 		Look: news.Look{LastAt: at(r.LastAt), NextAt: at(r.NextAt), Failures: r.Failures, Err: r.Error, Cursor: r.Cursor},
 	}
 	if err := decode(r.Settings, &s.Settings); err != nil {
@@ -64,10 +66,11 @@ func (s *Store) AddSource(ctx context.Context, src news.Source) (news.Source, er
 		}
 		if id != 0 {
 			_, err = t.exec(`UPDATE sources SET name = $1, settings = $2, activated_at = $3, removed_at = 0, next_at = $4, leased_until = 0,
-				failures = 0, error = '', notes = '[]', cursor = '' WHERE id = $5`, src.Name, settings, activated, ms(t.now), id)
+				failures = 0, error = '', notes = '[]', cursor = '', secret = $5, hook_serial = hook_serial + 1 WHERE id = $6`,
+				src.Name, settings, activated, ms(t.now), src.Secret.Reveal(), id)
 		} else {
-			id, err = t.insert(`INSERT INTO sources (name, kind, location, settings, created_at, activated_at, next_at)
-				VALUES ($1, $2, $3, $4, $5, $6, $5) RETURNING id`, src.Name, string(src.Kind), src.Location, settings, ms(t.now), activated)
+			id, err = t.insert(`INSERT INTO sources (name, kind, location, settings, created_at, activated_at, next_at, secret)
+				VALUES ($1, $2, $3, $4, $5, $6, $5, $7) RETURNING id`, src.Name, string(src.Kind), src.Location, settings, ms(t.now), activated, src.Secret.Reveal())
 		}
 		if err != nil {
 			return fmt.Errorf("name %q: %w", src.Name, err)
@@ -158,7 +161,7 @@ func (s *Store) RemoveSource(ctx context.Context, name string) error {
 			return err
 		}
 		t.wake(news.WakeSources)
-		_, err = t.exec(`UPDATE sources SET name = name || '~' || id, removed_at = $1 WHERE id = $2`, ms(t.now), src.ID)
+		_, err = t.exec(`UPDATE sources SET name = name || '~' || id, removed_at = $1, secret = '' WHERE id = $2`, ms(t.now), src.ID)
 		return err
 	})
 }
@@ -173,6 +176,58 @@ func (s *Store) PollNow(ctx context.Context, name string) error {
 		t.wake(news.WakeSources)
 		return err
 	})
+}
+
+// PollSoon makes the source due at once, or gap after its last look. However
+// often it is called, the source is not looked at more often.
+func (s *Store) PollSoon(ctx context.Context, sourceID int64, gap time.Duration) error {
+	return s.write(ctx, "poll source", func(t *tx) error {
+		src, err := t.source(`WHERE id = $1 AND removed_at = 0`, sourceID)
+		if err != nil {
+			return err
+		}
+		due := t.now
+		if after := src.Look.LastAt.Add(gap); after.After(due) && !after.After(due.Add(gap)) { // a clock that was set back holds nothing up
+			due = after
+		}
+		if !src.Look.NextAt.After(due) {
+			return nil
+		}
+		t.wake(news.WakeSources)
+		_, err = t.exec(`UPDATE sources SET next_at = $1 WHERE id = $2`, ms(due), sourceID)
+		return err
+	})
+}
+
+// SetSourceSecret replaces the key or password that a source is read with, and
+// makes it due.
+func (s *Store) SetSourceSecret(ctx context.Context, name string, secret news.Hidden) error {
+	return s.write(ctx, "set secret of source "+name, func(t *tx) error {
+		n, err := t.exec(`UPDATE sources SET secret = $1, next_at = $2 WHERE name = $3 AND removed_at = 0`, secret.Reveal(), ms(t.now), name)
+		if err == nil && n == 0 {
+			err = news.ErrNotFound
+		}
+		t.wake(news.WakeSources)
+		return err
+	})
+}
+
+// RenewHook makes the addresses of a source's hook that were given out so far
+// invalid, and returns the source as it is then.
+func (s *Store) RenewHook(ctx context.Context, name string) (news.Source, error) {
+	var out news.Source
+	err := s.write(ctx, "renew hook of source "+name, func(t *tx) error {
+		n, err := t.exec(`UPDATE sources SET hook_serial = hook_serial + 1 WHERE name = $1 AND removed_at = 0`, name)
+		if err == nil && n == 0 {
+			err = news.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		out, err = t.source(`WHERE name = $1 AND removed_at = 0`, name)
+		return err
+	})
+	return out, err
 }
 
 // ClaimSource returns a due source that nobody else looks at, and keeps others

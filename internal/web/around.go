@@ -293,7 +293,7 @@ func safePath(rt *route, path string) string {
 		}
 		return (&url.URL{Path: "/" + first}).EscapedPath()
 	}
-	if rt.kind == kindToken || rt.kind == kindView {
+	if rt.kind == kindToken || rt.kind == kindView || strings.Contains(rt.pattern, "{token}") {
 		return rt.class()
 	}
 	if len(path) > 200 {

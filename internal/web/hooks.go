@@ -140,7 +140,7 @@ func (s *Server) hook(via string, configured bool, read hookReader) handler {
 		}
 		if errors.As(err, &no) {
 			s.log.Warn("hook refused", "path", "/hooks/"+via, "status", no.status, "err", no.why)
-			return answerJSON(w, no.status, failure{Error: failureDetail{Message: no.why}})
+			return answerProblem(w, problem{Status: no.status, Detail: no.why})
 		}
 		if err != nil {
 			return err

@@ -34,28 +34,20 @@ func DefaultSignUpLimits() SignUpLimits {
 	}
 }
 
-// maxBuckets bounds the memory of the limiter: about 2 MB.
+// maxBuckets bounds the memory of a limiter: about 2 MB.
 const maxBuckets = 10_000
 
-// signUpLimiter counts sign-ups per client and network. Who came longest ago
-// is forgotten first, and whoever is forgotten has long got their tokens back.
+// signUpLimiter counts sign-ups per client and network.
 type signUpLimiter struct {
-	limits  SignUpLimits
-	now     func() time.Time
-	overall *rate.Limiter
-
-	mu      sync.Mutex
-	buckets map[netip.Prefix]*list.Element
-	recent  *list.List
-}
-
-type bucket struct {
-	key     netip.Prefix
-	limiter *rate.Limiter
+	limits   SignUpLimits
+	now      func() time.Time
+	overall  *rate.Limiter
+	clients  *buckets[netip.Prefix]
+	networks *buckets[netip.Prefix]
 }
 
 func newSignUpLimiter(l SignUpLimits, now func() time.Time) *signUpLimiter {
-	return &signUpLimiter{limits: l, now: now, overall: l.Overall.limiter(), buckets: map[netip.Prefix]*list.Element{}, recent: list.New()}
+	return &signUpLimiter{limits: l, now: now, overall: l.Overall.limiter(), clients: newBuckets[netip.Prefix](l.Client), networks: newBuckets[netip.Prefix](l.Network)}
 }
 
 func (r Rate) limiter() *rate.Limiter {
@@ -69,28 +61,51 @@ func (r Rate) limiter() *rate.Limiter {
 // that is refused by its own bucket uses up nobody else's.
 func (l *signUpLimiter) allow(addr netip.Addr) bool {
 	now := l.now()
+	return l.clients.of(ownNetwork(addr)).AllowN(now, 1) && l.networks.of(network(addr)).AllowN(now, 1) && l.overall.AllowN(now, 1)
+}
+
+// ownNetwork is what one client can choose its addresses from: itself, or its /64.
+func ownNetwork(addr netip.Addr) netip.Prefix {
 	own, err := addr.Prefix(64)
 	if err != nil {
 		own = netip.PrefixFrom(addr, addr.BitLen())
 	}
-	l.mu.Lock()
-	client, net := l.bucket(own, l.limits.Client), l.bucket(network(addr), l.limits.Network)
-	l.mu.Unlock()
-	return client.AllowN(now, 1) && net.AllowN(now, 1) && l.overall.AllowN(now, 1)
+	return own
 }
 
-func (l *signUpLimiter) bucket(key netip.Prefix, r Rate) *rate.Limiter {
-	if el, ok := l.buckets[key]; ok {
-		l.recent.MoveToFront(el)
-		b, _ := el.Value.(*bucket)
-		return b.limiter
+// buckets are token buckets by key. Which was asked for longest ago is
+// forgotten first, and whoever is forgotten has long got their tokens back.
+type buckets[K comparable] struct {
+	rate Rate
+
+	mu     sync.Mutex
+	by     map[K]*list.Element
+	recent *list.List
+}
+
+type bucket[K comparable] struct {
+	key     K
+	limiter *rate.Limiter
+}
+
+func newBuckets[K comparable](r Rate) *buckets[K] {
+	return &buckets[K]{rate: r, by: map[K]*list.Element{}, recent: list.New()}
+}
+
+func (b *buckets[K]) of(key K) *rate.Limiter {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if el, ok := b.by[key]; ok {
+		b.recent.MoveToFront(el)
+		known, _ := el.Value.(*bucket[K])
+		return known.limiter
 	}
-	b := &bucket{key: key, limiter: r.limiter()}
-	l.buckets[key] = l.recent.PushFront(b)
-	if l.recent.Len() > maxBuckets {
-		if old, ok := l.recent.Remove(l.recent.Back()).(*bucket); ok {
-			delete(l.buckets, old.key)
+	fresh := &bucket[K]{key: key, limiter: b.rate.limiter()}
+	b.by[key] = b.recent.PushFront(fresh)
+	if b.recent.Len() > maxBuckets {
+		if old, ok := b.recent.Remove(b.recent.Back()).(*bucket[K]); ok {
+			delete(b.by, old.key)
 		}
 	}
-	return b.limiter
+	return fresh.limiter
 }

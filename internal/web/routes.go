@@ -75,7 +75,9 @@ func (s *Server) routes() []route {
 		{pattern: "GET /mailbox/{name}/text", kind: kindMailbox, maxBody: maxNoBody, serve: s.mailText},
 		{pattern: "GET /mailbox/{name}/raw", kind: kindMailbox, maxBody: maxNoBody, serve: s.mailRaw},
 
-		{pattern: "POST /api/v1/articles", kind: kindAPI, maxBody: s.o.MaxArticle, serve: s.publish, anyOrigin: true},
+		{pattern: "GET /api/v1/openapi.json", kind: kindAPI, maxBody: maxNoBody, serve: s.openAPI},
+		{pattern: "POST /api/v1/articles", kind: kindAPI, maxBody: s.o.MaxBatch, serve: s.publish, anyOrigin: true},
+		{pattern: "GET /api/v1/articles/{id}", kind: kindAPI, maxBody: maxNoBody, serve: s.article},
 		{pattern: "PUT /api/v1/articles/{id}", kind: kindAPI, maxBody: s.o.MaxArticle, serve: s.publishOne, anyOrigin: true},
 		{pattern: "DELETE /api/v1/articles/{id}", kind: kindAPI, maxBody: maxNoBody, serve: s.withdraw, anyOrigin: true},
 
@@ -83,6 +85,9 @@ func (s *Server) routes() []route {
 		{pattern: "POST /hooks/postmark", kind: kindAPI, maxBody: maxHook, serve: s.hookPostmark(), anyOrigin: true},
 		{pattern: "POST /hooks/sendgrid", kind: kindAPI, maxBody: maxHook, serve: s.hookSendGrid(), anyOrigin: true},
 		{pattern: "POST /hooks/mailgun", kind: kindAPI, maxBody: maxHook, serve: s.hookMailgun(), anyOrigin: true},
+
+		{pattern: "POST /hooks/source/{name}", kind: kindAPI, maxBody: maxSourceHook, serve: s.hookSource(s.signedHook), anyOrigin: true},
+		{pattern: "POST /hooks/source/{name}/{token}", kind: kindAPI, maxBody: maxSourceHook, serve: s.hookSource(s.tokenHook), anyOrigin: true},
 
 		{pattern: "GET /static/{file}", kind: kindFile, maxBody: maxNoBody, serve: s.staticFile},
 		{pattern: "GET /favicon.ico", kind: kindFile, maxBody: maxNoBody, serve: s.favicon},

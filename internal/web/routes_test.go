@@ -1,11 +1,13 @@
 package web
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -204,6 +206,44 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		s.Handler().ServeHTTP(w, r)
 		if w.Code != tt.status || w.Header().Get("Allow") != tt.allow {
 			t.Errorf("%s %s: status %d, Allow %q; want %d, %q", tt.method, tt.path, w.Code, w.Header().Get("Allow"), tt.status, tt.allow)
+		}
+	}
+}
+
+// The description of the API names its routes, and no others; its references lead somewhere.
+func TestOpenAPIHasTheRoutes(t *testing.T) {
+	var doc map[string]any
+	if err := json.Unmarshal([]byte(openAPIDocument), &doc); err != nil {
+		t.Fatal(err)
+	}
+	var said, routes []string
+	paths, _ := doc["paths"].(map[string]any)
+	for path, methods := range paths {
+		methods, _ := methods.(map[string]any)
+		for method := range methods {
+			if method != "parameters" {
+				said = append(said, strings.ToUpper(method)+" /api/v1"+path)
+			}
+		}
+	}
+	for _, rt := range bare(t, nil).routes() {
+		if strings.Contains(rt.pattern, " /api/v1/") {
+			routes = append(routes, rt.pattern)
+		}
+	}
+	slices.Sort(said)
+	slices.Sort(routes)
+	if !slices.Equal(said, routes) {
+		t.Errorf("described %v\nserved    %v", said, routes)
+	}
+	for _, m := range regexp.MustCompile(`"\$ref": "#/([^"]+)"`).FindAllStringSubmatch(openAPIDocument, -1) {
+		at := any(doc)
+		for part := range strings.SplitSeq(m[1], "/") {
+			next, _ := at.(map[string]any)
+			at = next[part]
+		}
+		if at == nil {
+			t.Errorf("%s leads nowhere", m[1])
 		}
 	}
 }

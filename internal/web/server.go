@@ -54,7 +54,9 @@ type Options struct {
 	Mailbox    Mailbox // the captured mailbox; nil: there is none
 	MailboxKey string  // opens the mailbox to others than this machine; empty: nobody else
 	Push       Push    // takes articles from the publish API; nil: the API answers 404
-	Demo       bool    // the front page says so and loads itself anew
+	// Hint asks for a look at a source, soon; nil: hooks of sources answer 404.
+	Hint func(context.Context, news.Source) error
+	Demo bool // the front page says so and loads itself anew
 
 	// Hooks are the mail providers that tell of bounces.
 	Hooks Hooks
@@ -70,6 +72,8 @@ type Options struct {
 	Limits         SignUpLimits  // default: DefaultSignUpLimits
 	SignUpTime     time.Duration // least time of an answer to a sign-up; default 200 ms, negative: none
 	MaxArticle     int64         // bytes of one publish request; default 32 MiB
+	MaxBatch       int64         // of one that has an article per line; default 64 MiB
+	API            APILimits     // default: DefaultAPILimits
 
 	// Ready reports further reasons why the daemon cannot do its work now; nil: none.
 	Ready func(context.Context) error
@@ -81,6 +85,7 @@ const (
 	defaultFeedCache  = 64 << 20
 	defaultSignUpTime = 200 * time.Millisecond
 	defaultMaxArticle = 32 << 20
+	defaultMaxBatch   = 64 << 20
 )
 
 // Server answers HTTP. It is safe for concurrent use.
@@ -92,6 +97,7 @@ type Server struct {
 	static  *staticFiles
 	metrics *metrics
 	limits  *signUpLimiter
+	api     *apiLimiter
 	hooks   *hooks
 	csrf    *http.CrossOriginProtection
 	prefix  string // path of the public URL, without trailing slash
@@ -111,7 +117,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		o: o, log: o.Log, now: o.Now, csrf: http.NewCrossOriginProtection(),
-		prefix: trimSlash(public.EscapedPath()), host: public.Host, limits: newSignUpLimiter(o.Limits, o.Now),
+		prefix: trimSlash(public.EscapedPath()), host: public.Host, limits: newSignUpLimiter(o.Limits, o.Now), api: newAPILimiter(o.API),
 	}
 	// A proxy may hand on another Host; the browser's Origin is the public one.
 	if err := s.csrf.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
@@ -153,6 +159,12 @@ func fillDefaults(o *Options) {
 	}
 	if o.MaxArticle <= 0 {
 		o.MaxArticle = defaultMaxArticle
+	}
+	if o.MaxBatch <= 0 {
+		o.MaxBatch = defaultMaxBatch
+	}
+	if o.API == (APILimits{}) {
+		o.API = DefaultAPILimits()
 	}
 	if o.Limits == (SignUpLimits{}) {
 		o.Limits = DefaultSignUpLimits()
