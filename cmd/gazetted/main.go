@@ -151,13 +151,16 @@ func hint(err error) string {
 	var blocked *source.BlockedError
 	var held *source.HeldError
 	var hinted interface{ Hint() string }
+	var renamed *source.IdentityError
 	switch {
 	case errors.As(err, &hinted):
 		return hinted.Hint()
 	case errors.As(err, &blocked):
 		return "if the address is yours, add it to fetch.allow in gazetted.toml"
 	case errors.As(err, &held):
-		return "look at the source; if its articles really are gone, `gazetted source poll NAME --accept-drop` takes them out"
+		return "look at the source; if its articles really are gone, `gazetted source poll NAME --accept` takes them out"
+	case errors.As(err, &renamed):
+		return "look at the source; if it really has moved or is made anew, `gazetted source poll NAME --accept` takes over the new names"
 	case errors.As(err, &usage):
 		return fmt.Sprintf("see `%s --help`", usage.command)
 	case errors.Is(err, errNoConfig):

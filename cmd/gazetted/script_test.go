@@ -51,6 +51,7 @@ func TestMain(m *testing.M) {
 //	relaysays STAGE ADDR REPLY [N]    it answers so at that stage (rcpt, dot …) for ADDR ("": all), N times (0: for ever);
 //	                                  the reply "taken" keeps the message at the dot and hangs up; without arguments it is well again
 //	wordpress start|publish ID [FIELD=VALUE…]|trash ID|break|mend   a WordPress site; $WORDPRESS is its URL
+//	site DIR                          serve the files of a folder, $SITE in them filled in; $SITE is the URL
 //	mails N                           wait until the SMTP server has N mails, write them to $WORK/mail.1 …
 //	recipient ADDR VAR FILE           put the envelope sender of the one mail to ADDR into a variable, the mail into a file
 //	mailheader FILE NAME REGEXP VAR   put the first group of a field's match into a variable
@@ -86,7 +87,7 @@ func TestScript(t *testing.T) {
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"waitfor": waitCommand, "fetch": fetchCommand, "header": headerCommand, "find": findCommand,
-					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "relaysays": relaySaysCommand, "relaypassword": relayPasswordCommand, "waitexec": waitExecCommand, "wordpress": wordpressCommand(t), "mails": mailsCommand, "subst": substCommand, "recipient": recipientCommand,
+					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "relaysays": relaySaysCommand, "relaypassword": relayPasswordCommand, "waitexec": waitExecCommand, "wordpress": wordpressCommand(t), "site": siteCommand(t), "mails": mailsCommand, "subst": substCommand, "recipient": recipientCommand,
 					"mailheader": mailHeaderCommand, "exitcode": exitCodeCommand, "settled": settledCommand, "parsefeed": parseFeedCommand,
 				},
 			})

@@ -21,8 +21,8 @@ func (a *app) sourceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "source",
 		Short: "Places that are watched for newly published articles",
-		Long: `A source is a place that is watched: a WordPress site, a folder of Markdown or
-HTML files, or the push API. The first look at a source fills the feeds and
+		Long: `A source is a place that is watched: a WordPress site, a feed, a folder of
+Markdown or HTML files, or the push API. The first look at a source fills the feeds and
 mails nothing: what was there before is archive.`,
 	}
 	c.AddCommand(a.sourceAdd(), a.sourceLs(), a.sourceShow(), a.sourcePoll(), a.sourceHook(), a.sourceRm())
@@ -30,18 +30,20 @@ mails nothing: what was there before is archive.`,
 }
 
 func (a *app) sourceAdd() *cobra.Command {
-	var name, zone, base string
+	var name, zone, base, categoriesAs string
 	var poll, settle, maxAge time.Duration
 	c := &cobra.Command{
-		Use:   "add wordpress URL | folder PATH | push",
+		Use:   "add wordpress URL | feed URL | folder PATH | push",
 		Short: "Watch a new place",
 		Example: `  gazetted source add wordpress https://news.example.org
+  gazetted source add feed https://blog.example.org/feed.xml --categories-as tags
   gazetted source add folder ./content --name blog --base-url https://blog.example.org
   gazetted source add push --name cms`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			src := news.Source{Name: name, Kind: news.SourceKind(args[0]), Settings: news.SourceSettings{
 				Poll: news.Duration(poll), Settle: news.Duration(settle), Zone: zone, BaseURL: base, MaxAge: news.Duration(maxAge),
+				CategoriesAs: categoriesAs,
 			}}
 			if len(args) == 2 {
 				src.Location = args[1]
@@ -71,6 +73,7 @@ func (a *app) sourceAdd() *cobra.Command {
 	c.Flags().DurationVar(&maxAge, "max-age", news.DefaultMaxAge, "what was published longer before the last look is fed and not mailed")
 	c.Flags().StringVar(&zone, "zone", "", "time zone of dates without an offset (default UTC)")
 	c.Flags().StringVar(&base, "base-url", "", "folder: the `URL` under which its articles are published (default: site.url, else public_url)")
+	c.Flags().StringVar(&categoriesAs, "categories-as", "", "feed: what its categories become: categories or tags (default: categories, except what it calls tags or keywords itself)")
 	return c
 }
 
@@ -86,7 +89,7 @@ func completeSource(src *news.Source) error {
 			return fmt.Errorf("find folder: %w", err)
 		}
 		src.Location = abs
-	case news.SourceWordPress:
+	case news.SourceWordPress, news.SourceFeed:
 		if src.Location != "" && !strings.Contains(src.Location, "://") {
 			src.Location = "https://" + src.Location
 		}
@@ -95,7 +98,7 @@ func completeSource(src *news.Source) error {
 			return &news.FieldError{Field: "push", Value: src.Location, Want: "no location: articles are pushed to us"}
 		}
 	default:
-		return &news.FieldError{Field: "kind", Value: string(src.Kind), Want: "one of wordpress, folder, push"}
+		return &news.FieldError{Field: "kind", Value: string(src.Kind), Want: "one of wordpress, feed, folder, push"}
 	}
 	if src.Name == "" {
 		src.Name = sourceName(src)
@@ -129,7 +132,7 @@ func sourceName(src *news.Source) string {
 	switch src.Kind {
 	case news.SourceFolder:
 		name = filepath.Base(src.Location)
-	case news.SourceWordPress:
+	case news.SourceWordPress, news.SourceFeed:
 		if u, err := url.Parse(src.Location); err == nil && u.Hostname() != "" {
 			name = strings.TrimPrefix(u.Hostname(), "www.")
 		}
@@ -165,6 +168,8 @@ func (a *app) sourceLs() *cobra.Command {
 
 func sourceState(src news.Source) string {
 	switch {
+	case src.Look.Stopped():
+		return "stopped: " + short(src.Look.Err, 80) + " (`gazetted source poll " + src.Name + "` tries again)"
 	case src.Look.Failures > 0:
 		return fmt.Sprintf("failing (%d): %s", src.Look.Failures, short(src.Look.Err, 80))
 	case src.Kind == news.SourcePush:
@@ -172,7 +177,7 @@ func sourceState(src news.Source) string {
 	case src.ActivatedAt.IsZero():
 		return "first run"
 	case len(src.Look.Notes) > 0:
-		return "ok, but not all could be read (see `gazetted source show " + src.Name + "`)"
+		return "ok, with notes (see `gazetted source show " + src.Name + "`)"
 	default:
 		return "ok"
 	}
@@ -199,19 +204,19 @@ func (a *app) sourceShow() *cobra.Command {
 func (a *app) sourcePoll() *cobra.Command {
 	accept := false
 	c := &cobra.Command{
-		Use: "poll NAME [--accept-drop]", Short: "Look at a source now", Args: cobra.ExactArgs(1),
+		Use: "poll NAME [--accept]", Short: "Look at a source now", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.withDaemon(c.Context(), func(d *daemon.Daemon) error { return a.poll(c.Context(), d, args[0], accept) })
 		},
 	}
-	c.Flags().BoolVar(&accept, "accept-drop", false, "believe the source even if most of its articles have gone")
+	c.Flags().BoolVar(&accept, "accept", false, "believe the source even if most of its articles have gone or go by other names")
 	return c
 }
 
 func (a *app) poll(ctx context.Context, d *daemon.Daemon, name string, accept bool) error {
 	look := d.Watcher.Look
 	if accept {
-		look = d.Watcher.AcceptDrop
+		look = d.Watcher.Accept
 	}
 	report, err := look(ctx, name)
 	counts, notes := report.Counts, report.Notes

@@ -60,7 +60,16 @@ type SourceSettings struct {
 	// MaxAge: what was published longer than this before the last look is no
 	// news, only fed: an old post that was mended or imported. Default DefaultMaxAge.
 	MaxAge Duration `json:"max_age,omitempty"`
+	// CategoriesAs: feed: what its categories become, AsCategories or AsTags.
+	// Default: categories, except what the feed itself calls tags or keywords.
+	CategoriesAs string `json:"categories_as,omitempty"`
 }
+
+// What the categories of a feed may become.
+const (
+	AsCategories = "categories"
+	AsTags       = "tags"
+)
 
 // Look is the outcome of the latest look at a Source and the memory of the next.
 type Look struct {
@@ -71,6 +80,13 @@ type Look struct {
 	Notes    []string  `json:"notes,omitempty"`    // what the look could not use, e.g. "a.md:3: bad date"; at most 20
 	Cursor   string    `json:"cursor,omitempty"`   // the source's own memory (validators, page of a first run), opaque
 }
+
+// Never is when a source is looked at again that is gone for good: not until
+// somebody asks for it.
+func Never() time.Time { return time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// Stopped tells whether no further look will come by itself.
+func (l *Look) Stopped() bool { return !l.NextAt.Before(Never()) }
 
 // Validate reports the first fault of s that a user could mend.
 func (s *Source) Validate() error {
@@ -89,10 +105,15 @@ func (s *Source) Validate() error {
 		}
 	case SourcePush, SourcePostgres:
 	default:
-		return &FieldError{Field: "kind", Value: string(s.Kind), Want: "one of wordpress, folder, push"}
+		return &FieldError{Field: "kind", Value: string(s.Kind), Want: "one of wordpress, feed, folder, push"}
 	}
 	if time.Duration(s.Settings.Poll) < MinPoll {
 		return &FieldError{Field: "poll", Value: s.Settings.Poll.String(), Want: "a duration of at least 1s, such as 60s"}
+	}
+	switch s.Settings.CategoriesAs {
+	case "", AsCategories, AsTags:
+	default:
+		return &FieldError{Field: "categories-as", Value: s.Settings.CategoriesAs, Want: "categories or tags"}
 	}
 	if s.Settings.Settle < 0 {
 		return &FieldError{Field: "settle", Value: s.Settings.Settle.String(), Want: "a duration such as 30s or 0s"}

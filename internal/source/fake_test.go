@@ -200,6 +200,17 @@ func (m *memStore) WithdrawArticles(_ context.Context, _ int64, ids []string) (i
 	return n, nil
 }
 
+func (m *memStore) MoveSource(_ context.Context, id int64, location string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.sources {
+		if s.ID == id {
+			s.Location = location
+		}
+	}
+	return nil
+}
+
 // live lists the native ids that are not withdrawn.
 func (m *memStore) live() []string {
 	m.mu.Lock()

@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -94,14 +95,45 @@ func NewClient(o ClientOptions) (*Client, error) {
 			ResponseHeaderTimeout:  30 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
 		},
-		CheckRedirect: func(req *http.Request, via []*http.Request) error {
-			if len(via) > MaxRedirects {
-				return &RedirectError{URL: via[0].URL.Redacted()}
-			}
-			return checkURL(req.URL)
-		},
+		CheckRedirect: c.checkRedirect,
 	}
 	return c, nil
+}
+
+// checkRedirect decides about one hop before it is made.
+func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) > MaxRedirects {
+		return &RedirectError{URL: via[0].URL.Redacted()}
+	}
+	if err := checkURL(req.URL); err != nil {
+		return err
+	}
+	if wait := c.heldFor(strings.ToLower(req.URL.Host)); wait > 0 {
+		return &StatusError{Code: http.StatusTooManyRequests, URL: req.URL.Redacted(), RetryAfter: wait, held: true}
+	}
+	if t, ok := req.Context().Value(trailKey{}).(*trail); ok && req.Response != nil {
+		t.add(req.Response.StatusCode, req.URL)
+	}
+	return nil
+}
+
+// trail follows the redirects of one fetch.
+type trail struct {
+	moved     string // how far permanent redirects alone have led
+	temporary bool
+}
+
+type trailKey struct{}
+
+// add takes a hop. Once one was temporary the rest says nothing about where the
+// resource lives (RFC 9110 §15.4).
+func (t *trail) add(status int, to *url.URL) {
+	if status != http.StatusMovedPermanently && status != http.StatusPermanentRedirect {
+		t.temporary = true
+	}
+	if !t.temporary {
+		t.moved = to.String()
+	}
 }
 
 // Close drops idle connections.
@@ -129,7 +161,7 @@ func (c *Client) do(req *http.Request, maxBody int64) (*http.Response, error) {
 		return nil, fetchError(err, req.URL)
 	}
 	if wait := retryAfter(resp.Header.Get("Retry-After"), c.now()); wait > 0 && temporaryStatus(resp.StatusCode) {
-		c.holdHost(host, wait)
+		c.holdHost(strings.ToLower(resp.Request.URL.Host), wait) // of the last hop: it is the one that asks
 	}
 	resp.Body = &cappedBody{body: resp.Body, left: maxBody, limit: maxBody, url: req.URL.Redacted()}
 	return resp, nil
@@ -140,22 +172,48 @@ type Answer struct {
 	URL    string // the final one, after redirects
 	Header http.Header
 	Body   []byte
+	// Moved is where permanent redirects (301, 308) alone led; "": nowhere.
+	Moved string
+	// NotModified is a 304: the server has nothing newer than what the request named.
+	NotModified bool
+}
+
+// request is one GET.
+type request struct {
+	url    string
+	accept string
+	// Validators of what we have (RFC 9110 §13.1), if a 304 is welcome.
+	etag, modified string
+	maxBody        int64 // of decoded bytes; 0: the client's
 }
 
 // Get fetches a URL. Any status but 2xx is a *StatusError.
 func (c *Client) Get(ctx context.Context, rawURL, accept string) (*Answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
+	return c.get(ctx, request{url: rawURL, accept: accept})
+}
+
+func (c *Client) get(ctx context.Context, r request) (*Answer, error) {
+	t := &trail{}
+	req, err := http.NewRequestWithContext(context.WithValue(ctx, trailKey{}, t), http.MethodGet, r.url, nil)
 	if err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
-	if accept != "" {
-		req.Header.Set("Accept", accept)
+	for name, value := range map[string]string{"Accept": r.accept, "If-None-Match": r.etag, "If-Modified-Since": r.modified} {
+		if value != "" {
+			req.Header.Set(name, value)
+		}
 	}
-	resp, err := c.do(req, c.maxBody)
+	if r.maxBody == 0 {
+		r.maxBody = c.maxBody
+	}
+	resp, err := c.do(req, r.maxBody)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }() // nothing was written, nothing can be lost
+	if resp.StatusCode == http.StatusNotModified && (r.etag != "" || r.modified != "") {
+		return &Answer{URL: resp.Request.URL.String(), Header: resp.Header, Moved: t.moved, NotModified: true}, nil
+	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil && resp.StatusCode < 300 {
 		return nil, fetchError(err, req.URL)
@@ -166,7 +224,27 @@ func (c *Client) Get(ctx context.Context, rawURL, accept string) (*Answer, error
 			RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now()),
 		}
 	}
-	return &Answer{URL: resp.Request.URL.String(), Header: resp.Header, Body: body}, nil
+	return &Answer{URL: resp.Request.URL.String(), Header: resp.Header, Body: body, Moved: t.moved}, nil
+}
+
+// unpacked takes gzip off a body that its server has sent as a file of it
+// (sitemap.xml.gz, and feeds of servers that name no encoding).
+func unpacked(body []byte, limit int64) ([]byte, error) {
+	if !bytes.HasPrefix(body, []byte("\x1f\x8b")) {
+		return body, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("unpack: %w", err)
+	}
+	out, err := io.ReadAll(io.LimitReader(z, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("unpack: %w", err)
+	}
+	if int64(len(out)) > limit {
+		return nil, &TooLargeError{URL: "the unpacked file", Limit: limit}
+	}
+	return out, nil
 }
 
 func (c *Client) heldFor(host string) time.Duration {
@@ -251,6 +329,7 @@ func fetchError(err error, u *url.URL) error {
 		func() error { return as[*BlockedError](err) },
 		func() error { return as[*RedirectError](err) },
 		func() error { return as[*TooLargeError](err) },
+		func() error { return as[*StatusError](err) },
 	} {
 		if e := own(); e != nil {
 			return e

@@ -114,7 +114,7 @@ func (f *folder) look(ctx context.Context, j *job) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	if len(s.files) == 0 && live > 0 && !j.acceptDrop {
+	if len(s.files) == 0 && live > 0 && !j.accept {
 		return outcome{}, errors.New("the folder holds no articles any more: is it mounted?")
 	}
 	before := f.remembered(j.src.ID)

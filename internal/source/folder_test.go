@@ -417,7 +417,7 @@ func TestFolderLoss(t *testing.T) {
 		if _, err := f.w.Look(context.Background(), "site"); err == nil || len(f.mem.live()) != 4 {
 			t.Errorf("%v, %d live", err, len(f.mem.live()))
 		}
-		if r, err := f.w.AcceptDrop(context.Background(), "site"); err != nil || r.Counts.Withdrawn != 4 {
+		if r, err := f.w.Accept(context.Background(), "site"); err != nil || r.Counts.Withdrawn != 4 {
 			t.Errorf("accepting: %+v %v", r.Counts, err)
 		}
 	})

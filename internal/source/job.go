@@ -29,6 +29,8 @@ type Store interface {
 	// StoreArticles takes at most 500.
 	StoreArticles(ctx context.Context, sourceID int64, found []news.Found) (news.StoreCounts, error)
 	WithdrawArticles(ctx context.Context, sourceID int64, nativeIDs []string) (int, error)
+	// MoveSource gives a source another location.
+	MoveSource(ctx context.Context, sourceID int64, location string) error
 }
 
 // Sizes of batches to and from the store.
@@ -51,8 +53,8 @@ type job struct {
 	store   Store
 	now     func() time.Time
 	started time.Time
-	// acceptDrop: the operator has said that the articles are really gone.
-	acceptDrop bool
+	// accept: the operator has said that what looks like an accident is none.
+	accept bool
 
 	counts news.StoreCounts
 	notes  notes
@@ -74,6 +76,8 @@ type outcome struct {
 	complete bool
 	// again asks for the next look after this long instead of the poll interval.
 	again time.Duration
+	// moved is the source's new location; "": it stays.
+	moved string
 }
 
 // put queues an article for the store.
@@ -136,6 +140,13 @@ func (j *job) known(ctx context.Context) ([]news.Known, error) {
 	}
 }
 
+// past tells whether the look begins later than every after that one. It does,
+// too, if that one lies ahead: the clock was set back since.
+func (j *job) past(at time.Time, every time.Duration) bool {
+	age := j.started.Sub(at)
+	return age < 0 || age >= every
+}
+
 // notes keeps the first few remarks of a look and counts the rest.
 type notes struct {
 	kept []string
@@ -160,7 +171,7 @@ func (n *notes) list() []string {
 
 // HeldError is a look that found so many articles gone that somebody should
 // look before readers lose them. New and changed ones were stored; the
-// withdrawals wait for Watcher.AcceptDrop or for the articles' return.
+// withdrawals wait for Watcher.Accept or for the articles' return.
 type HeldError struct {
 	Gone, Known int
 }
@@ -172,7 +183,7 @@ func (e *HeldError) Error() string {
 
 // guardDrop refuses to believe in the loss of many articles at once.
 func (j *job) guardDrop(gone, live, percent int) error {
-	if !j.acceptDrop && gone > 10 && gone*100 > live*percent {
+	if !j.accept && gone > 10 && gone*100 > live*percent {
 		return &HeldError{Gone: gone, Known: live}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 
@@ -38,6 +39,9 @@ type Options struct {
 	// Idle and Lease: see the defaults.
 	Idle  time.Duration
 	Lease time.Duration
+	// Pace waits between two requests of one look to one host; nil: as long as
+	// it is asked to. Tests do not wait.
+	Pace func(ctx context.Context, d time.Duration) error
 	// Events, if set, is told of every look. It is called from several
 	// goroutines and must not block.
 	Events func(Event)
@@ -88,15 +92,31 @@ func New(o Options) *Watcher {
 	if o.Lease <= 0 {
 		o.Lease = DefaultLease
 	}
+	if o.Pace == nil {
+		o.Pace = pause
+	}
 	cleaner := NewCleaner()
 	w := &Watcher{o: o, wake: make(chan struct{}, 1), active: make(map[int64]hint)}
 	w.hints = newHints(w.hinted)
 	w.lookers = map[news.SourceKind]looker{
 		news.SourceFolder:    newFolder(cleaner),
 		news.SourceWordPress: newWordPress(cleaner, o.Client),
+		news.SourceFeed:      newFeed(cleaner, o.Client, o.Pace),
 		news.SourcePush:      pushLooker{},
 	}
 	return w
+}
+
+// pause waits for d or the end of ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
 }
 
 // Wake makes Run ask for due sources at once. It never blocks.
@@ -162,9 +182,10 @@ func (w *Watcher) Look(ctx context.Context, sourceName string) (Report, error) {
 	return w.lookNow(ctx, sourceName, false)
 }
 
-// AcceptDrop looks at a source and believes what it finds, even if most of its
-// articles have gone: the operator's answer to a *HeldError.
-func (w *Watcher) AcceptDrop(ctx context.Context, sourceName string) (Report, error) {
+// Accept looks at a source and believes what it finds, even if most of its
+// articles have gone or go by other names: the operator's answer to a
+// *HeldError or an *IdentityError.
+func (w *Watcher) Accept(ctx context.Context, sourceName string) (Report, error) {
 	return w.lookNow(ctx, sourceName, true)
 }
 
@@ -210,7 +231,7 @@ type lookResult struct {
 func (w *Watcher) lookAt(ctx context.Context, src news.Source, accept bool) (lookResult, error) {
 	started := w.o.Now()
 	w.begin(src.ID)
-	j := &job{src: src, store: w.o.Store, now: w.o.Now, started: started, acceptDrop: accept}
+	j := &job{src: src, store: w.o.Store, now: w.o.Now, started: started, accept: accept}
 	out, err := w.guarded(ctx, j)
 	if err == nil {
 		err = j.flush(ctx)
@@ -228,6 +249,10 @@ func (w *Watcher) lookAt(ctx context.Context, src news.Source, accept bool) (loo
 		look.Failures = src.Look.Failures + 1
 		look.NextAt = now.Add(w.wait(src, err, look.Failures))
 		look.Cursor = orElse(out.cursor, src.Look.Cursor)
+		if status := (*StatusError)(nil); errors.As(err, &status) && status.Code == http.StatusGone {
+			// Gone for good (RFC 9110 §15.5.11): the operator is told, the server left alone.
+			look.NextAt = news.Never()
+		}
 	case heard == hintNow:
 		look.NextAt = now
 	case heard == hintSoon:
@@ -241,6 +266,10 @@ func (w *Watcher) lookAt(ctx context.Context, src news.Source, accept bool) (loo
 	// The lease must end even when we are being stopped.
 	finishCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
+	if out.moved != "" && err == nil {
+		look.Notes = append(look.Notes, oneLine(fmt.Sprintf("moved from %s to %s, where permanent redirects led", src.Location, out.moved), maxNote))
+		err = w.o.Store.MoveSource(finishCtx, src.ID, out.moved)
+	}
 	if ferr := w.o.Store.FinishLook(finishCtx, src.ID, look, activate); ferr != nil {
 		err = errors.Join(err, fmt.Errorf("finish look: %w", ferr))
 	}
@@ -282,8 +311,7 @@ func (w *Watcher) guarded(ctx context.Context, j *job) (out outcome, err error) 
 // failure, at most MaxBackoff, but not before the server's Retry-After.
 func (w *Watcher) wait(src news.Source, err error, failures int) time.Duration {
 	poll := max(time.Duration(src.Settings.Poll), news.MinPoll)
-	var held *HeldError
-	if errors.As(err, &held) {
+	if as[*HeldError](err) != nil || as[*IdentityError](err) != nil {
 		return w.jitter(poll) // the source itself is well
 	}
 	wait := poll

@@ -140,7 +140,7 @@ func (l *wpLook) run(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if full && len(posts) == 0 && live > 0 && !l.acceptDrop {
+	if full && len(posts) == 0 && live > 0 && !l.accept {
 		return false, &OddAnswerError{URL: l.src.Location, Text: "an empty list of posts"}
 	}
 	if err := l.readTerms(ctx); err != nil {
@@ -167,17 +167,10 @@ func (l *wpLook) run(ctx context.Context) (more bool, err error) {
 	return false, err
 }
 
-// past tells whether the look begins later than every after that one. It does,
-// too, if that one lies ahead: the clock was set back since.
-func (l *wpLook) past(at time.Time, every time.Duration) bool {
-	age := l.started.Sub(at)
-	return age < 0 || age >= every
-}
-
 // brief lists id and fingerprint of posts: of all of them (full), or, between
 // sweeps of a large site, of the lately published and changed.
 func (l *wpLook) brief(ctx context.Context, first bool) (posts map[int64]wpBrief, total int, full bool, err error) {
-	due := first || l.cursor.SweptAt.IsZero() || l.past(l.cursor.SweptAt, wpSweepEvery) || l.acceptDrop
+	due := first || l.cursor.SweptAt.IsZero() || l.past(l.cursor.SweptAt, wpSweepEvery) || l.accept
 	if !due && l.cursor.Total > wpSweepAlways {
 		posts = make(map[int64]wpBrief)
 		for _, order := range []string{"date", "modified"} {

@@ -329,7 +329,7 @@ func (l *wpLook) article(p *wpPost, media map[int64]wpMedia) news.Found {
 	}
 	clean := l.cleaner.Clean(p.Content.Rendered, CleanOptions{Base: p.Link, Title: f.Title})
 	f.ContentHTML = clean.HTML
-	f.Summary = orElse(manualExcerpt(p), clean.Excerpt)
+	f.Summary = orElse(writtenExcerpt(p.Excerpt.Rendered, p.Content.Rendered), clean.Excerpt)
 	if f.Image == nil {
 		f.Image = yoastImage(p.Yoast)
 	}
@@ -351,20 +351,6 @@ func (l *wpLook) instant(p *wpPost, gmt, local string) time.Time {
 		return at
 	}
 	return time.Time{}
-}
-
-// manualExcerpt is the excerpt that an editor wrote; "" for one that WordPress
-// has cut off the content, which ours is better than.
-func manualExcerpt(p *wpPost) string {
-	text := plainHTML(p.Excerpt.Rendered, maxSummary)
-	if strings.HasSuffix(text, "[…]") || strings.HasSuffix(text, "[...]") || strings.HasSuffix(text, "…") {
-		return ""
-	}
-	squeeze := func(s string) string { return strings.Join(strings.Fields(s), "") }
-	if strings.HasPrefix(squeeze(plainHTML(clipBytes(p.Content.Rendered, 20_000), 4*maxSummary)), squeeze(text)) {
-		return ""
-	}
-	return text
 }
 
 // yoastImage is the og:image as a widespread plugin gives it.

@@ -311,7 +311,7 @@ func TestWordPressDropIsHeld(t *testing.T) {
 	if wait := m.sources["site"].Look.NextAt.Sub(testNow()); wait != time.Minute {
 		t.Errorf("next look after %v, want the usual interval", wait)
 	}
-	r, err := w.AcceptDrop(context.Background(), "site")
+	r, err := w.Accept(context.Background(), "site")
 	if err != nil || r.Counts.Withdrawn != 20 {
 		t.Errorf("accepting: %+v, %v", r.Counts, err)
 	}
@@ -331,7 +331,7 @@ func TestWordPressDropOfALargeSite(t *testing.T) {
 	}
 	withdrawn := 0
 	for range 3 { // wpCheckOne in each
-		r, err := w.AcceptDrop(context.Background(), "site")
+		r, err := w.Accept(context.Background(), "site")
 		if err != nil {
 			t.Fatal(err)
 		}

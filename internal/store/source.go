@@ -252,6 +252,14 @@ func (s *Store) ClaimSource(ctx context.Context, lease time.Duration) (src news.
 	return src, ok, err
 }
 
+// MoveSource gives a source another location, of the same kind.
+func (s *Store) MoveSource(ctx context.Context, sourceID int64, location string) error {
+	return s.write(ctx, "move source", func(t *tx) error {
+		_, err := t.exec(`UPDATE sources SET location = $1 WHERE id = $2`, clean(location), sourceID)
+		return err
+	})
+}
+
 // maxNotes bounds what is kept of a look's complaints.
 const maxNotes = 20
 
