@@ -125,7 +125,7 @@ func TestGreylistingIsNoBounce(t *testing.T) {
 				t.Errorf("%s was tried again after %s", m.to, waited)
 			}
 		}
-		if r := s.row(1); r.Attempts != 2 || r.history[0].Suppress || r.history[0].FreeAttempt {
+		if r := s.row(1); r.Attempts != 2 || r.history[0].Bounce != "" || r.history[0].FreeAttempt {
 			t.Errorf("%+v", r)
 		}
 	})
@@ -144,14 +144,57 @@ func TestRefusals(t *testing.T) {
 	bubble(t, 5, relay, nil, func(t *testing.T, s *memStore, _ *eventLog) {
 		after(time.Minute)
 		wantStates(t, s, news.DeliveryTally{news.DeliveryAccepted: 3, news.DeliveryRefused: 2})
-		if r := s.row(1).history[0]; !r.Suppress || r.Code != 550 || r.Enhanced != "5.1.1" || r.Reply != "no such user" || r.Relay != "fake" {
+		if r := s.row(1).history[0]; r.Bounce != news.BounceHard || r.Code != 550 || r.Enhanced != "5.1.1" || r.Reply != "no such user" || r.Relay != "fake" {
 			t.Errorf("%+v", r)
 		}
-		if r := s.row(2).history[0]; r.Suppress {
-			t.Errorf("a policy refusal suppressed the address: %+v", r)
+		if r := s.row(2).history[0]; r.Bounce != news.BounceSoft {
+			t.Errorf("a policy refusal is no hard bounce: %+v", r)
 		}
 		if relay.opened > 3 {
 			t.Errorf("%d connections: a refusal does not end one", relay.opened)
+		}
+	})
+}
+
+// TestDeferredUntilItExpires: a recipient's 4xx is a soft bounce once the mail has
+// no time left, and not before; what is the relay's fault never is.
+func TestDeferredUntilItExpires(t *testing.T) {
+	relay := &fakeRelay{onBegin: func(to string) error {
+		switch to {
+		case "reader1@example.net":
+			return &ReplyError{Stage: StageRcpt, Code: 452, Enhanced: "4.2.2", Text: "full"}
+		case "reader2@example.net":
+			return &ReplyError{Stage: StageData, Code: 451, Enhanced: "4.3.0", Text: "busy"}
+		}
+		return nil
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemStore(t, 3)
+		for _, r := range s.rows {
+			r.ExpiresAt = time.Now().Add(30 * time.Minute)
+		}
+		c, _ := newCourier(t, s, relay, nil)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- c.Run(ctx, time.Second) }()
+		after(time.Hour)
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		h := s.row(1).history
+		for i, o := range h[:len(h)-1] {
+			if last := o.State != news.DeliveryExpired && !o.NextAt.Before(s.row(1).ExpiresAt); (o.Bounce == news.BounceSoft) != last {
+				t.Errorf("attempt %d: %+v", i+1, o)
+			}
+		}
+		if n := len(h); n < 3 || h[n-2].Bounce != news.BounceSoft || h[n-1].State != news.DeliveryExpired {
+			t.Errorf("%+v", h)
+		}
+		for _, o := range s.row(2).history {
+			if o.Bounce != "" {
+				t.Errorf("the relay's own fault is charged to the reader: %+v", o)
+			}
 		}
 	})
 }
@@ -555,7 +598,7 @@ func TestBadDataHarmsNobodyElse(t *testing.T) {
 		s.mu.Unlock()
 		after(30 * time.Second)
 		wantStates(t, s, news.DeliveryTally{news.DeliveryAccepted: 3, news.DeliveryRefused: 1, news.DeliveryExpired: 1, news.DeliveryDeferred: 2})
-		if r := s.row(4); r.State != news.DeliveryRefused || r.history[0].Suppress {
+		if r := s.row(4); r.State != news.DeliveryRefused || r.history[0].Bounce == news.BounceHard {
 			t.Errorf("%+v", r.Delivery)
 		}
 		if log.count(EventHeld) != 1 {

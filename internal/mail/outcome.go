@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"gazetted/internal/news"
 )
 
 // Stage is how far a message had come when the relay's word came, or did not.
@@ -57,7 +59,7 @@ const (
 	Uncertain   Verdict = "uncertain"    // the relay may have taken it
 )
 
-// Bounce refines Refused.
+// Bounce refines Refused and, of a recipient, Deferred.
 type Bounce string
 
 // The classes of bounce.
@@ -68,6 +70,20 @@ const (
 	BouncePolicy  Bounce = "policy"  // the relay or the receiver does not want us
 	BounceContent Bounce = "content" // the message was refused, not the recipient
 )
+
+// kind is what a bounce report with the same words would be (news.ClassifyBounce):
+// a policy is soft there, too. What was refused for its content, or before the
+// relay knew the recipient, says nothing about them.
+func (b Bounce) kind() news.BounceKind {
+	switch b {
+	case BounceHard:
+		return news.BounceHard
+	case BounceSoft, BouncePolicy:
+		return news.BounceSoft
+	default:
+		return ""
+	}
+}
 
 // Judgement is the meaning of one result.
 type Judgement struct {
@@ -126,8 +142,10 @@ func Judge(err error) Judgement {
 func judgeRecipient(e *ReplyError) Judgement {
 	subject, detail := enhancedParts(e.Enhanced)
 	switch {
-	case e.Code < 500:
+	case e.Code < 500 && subject == 5: // the protocol's (RFC 3463 §3.6), such as too many recipients
 		return Judgement{Verdict: Deferred}
+	case e.Code < 500:
+		return Judgement{Verdict: Deferred, Bounce: BounceSoft}
 	// Many servers say 552 for "too many recipients"; RFC 5321 §4.5.3.1.10 has
 	// it treated as 452. A full mailbox is told apart by its enhanced code.
 	case e.Code == 552 && subject != 2:

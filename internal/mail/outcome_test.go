@@ -39,10 +39,10 @@ func TestJudgeIsTheTable(t *testing.T) {
 		{StageMail, 552, "5.3.4", only(SenderFault)},
 		{StageRcpt, 0, "", only(RelayFault)},
 		{StageRcpt, 421, "4.7.0", only(RelayFault)},
-		{StageRcpt, 450, "4.7.1", only(Deferred)},
-		{StageRcpt, 451, "4.7.1", only(Deferred)},
-		{StageRcpt, 452, "4.5.3", only(Deferred)},
-		{StageRcpt, 552, "", only(Deferred)}, // legacy "too many recipients"
+		{StageRcpt, 450, "4.7.1", Judgement{Deferred, BounceSoft}}, // soft if it goes on until the mail expires
+		{StageRcpt, 451, "4.7.1", Judgement{Deferred, BounceSoft}},
+		{StageRcpt, 452, "4.5.3", only(Deferred)}, // it counts recipients, and says nothing of this one
+		{StageRcpt, 552, "", only(Deferred)},      // legacy "too many recipients"
 		{StageRcpt, 552, "5.2.2", refused(BounceSoft)},
 		{StageRcpt, 550, "5.1.1", refused(BounceHard)},
 		{StageRcpt, 550, "5.1.10", refused(BounceHard)},

@@ -183,8 +183,12 @@ func (w *worker) conclude(d news.Delivery, err error, took time.Duration) signal
 		w.holds.good(&d)
 	case Deferred:
 		o.State, o.NextAt = news.DeliveryDeferred, retry
+		// It ends here: the recipient's server would not have it for so long.
+		if !d.ExpiresAt.IsZero() && !retry.Before(d.ExpiresAt) {
+			o.Bounce = j.Bounce.kind()
+		}
 	case Refused:
-		o.State, o.Suppress = news.DeliveryRefused, j.Bounce == BounceHard
+		o.State, o.Bounce = news.DeliveryRefused, j.Bounce.kind()
 		if j.Bounce == BounceContent || j.Bounce == BouncePolicy {
 			w.hold(d, err, false)
 		}

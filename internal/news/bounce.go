@@ -40,11 +40,14 @@ type Bounce struct {
 	Code       int    `json:"code,omitempty"`       // of the reply (RFC 5321 §4.2); 0: none was told
 	Enhanced   string `json:"enhanced,omitempty"`   // RFC 3463, e.g. 5.1.1
 	Diagnostic string `json:"diagnostic,omitempty"` // one line of a stranger's text: data, never markup
-	Via        string `json:"via"`                  // "dsn", "arf", "mail", or the provider of a hook
+	Via        string `json:"via"`                  // "dsn", "arf", "mail", ViaReply, or the provider of a hook
 	// EventID is the identity of the event: the same one counts once.
 	EventID string    `json:"event_id"`
 	At      time.Time `json:"at"` // when it came in
 }
+
+// ViaReply is a relay's own reply while we were sending.
+const ViaReply = "reply"
 
 // BounceRecord is a Bounce as it was kept, for people.
 type BounceRecord struct {

@@ -76,8 +76,10 @@ type Outcome struct {
 	At         time.Time
 	// FreeAttempt takes the attempt back: the relay was at fault, not the recipient.
 	FreeAttempt bool
-	// Suppress asks for the address to be suppressed (hard bounce).
-	Suppress bool
+	// Bounce is what the reply says of the recipient, should the delivery end with
+	// it: BounceHard, BounceSoft, or nothing. It is recorded as a bounce that
+	// comes back later would be, and the policy decides.
+	Bounce BounceKind
 }
 
 // Dot asks for the final dot of a delivery through a relay.

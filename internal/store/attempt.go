@@ -38,7 +38,7 @@ func (p progress) attempt(o news.Outcome, now time.Time) settled {
 	if !o.At.IsZero() {
 		now = o.At
 	}
-	return settled{ID: p.ID, At: ms(now), Relay: p.Relay, State: string(o.State), Code: p.Code, Enhanced: p.Enhanced, Reply: cut(p.Reply, maxReply)}
+	return settled{ID: p.ID, At: ms(now), Relay: p.Relay, State: string(o.State), Code: p.Code, Enhanced: p.Enhanced, Reply: cutReply(p.Reply)}
 }
 
 // worthKeeping tells whether o goes into the attempts. What was accepted stands
@@ -48,12 +48,12 @@ func worthKeeping(o news.Outcome) bool {
 	return o.Relay != "" && o.State != news.DeliveryAccepted
 }
 
-// cut shortens s to at most n bytes without breaking a character.
-func cut(s string, n int) string {
-	if len(s) <= n {
+// cutReply shortens s to maxReply bytes without breaking a character.
+func cutReply(s string) string {
+	if len(s) <= maxReply {
 		return s
 	}
-	return strings.ToValidUTF8(s[:n], "")
+	return strings.ToValidUTF8(s[:maxReply], "")
 }
 
 // storeAttempts keeps attempts of deliveries that this transaction has locked,
@@ -110,7 +110,7 @@ func (t *tx) attempts(d news.Delivery) ([]news.Attempt, error) {
 	}
 	if d.State == news.DeliveryAccepted && d.Relay != "" {
 		out = append(out, news.Attempt{
-			Number: last + 1, At: d.EndedAt, Relay: d.Relay, State: d.State, Code: d.Code, Enhanced: d.Enhanced, Reply: cut(d.Reply, maxReply),
+			Number: last + 1, At: d.EndedAt, Relay: d.Relay, State: d.State, Code: d.Code, Enhanced: d.Enhanced, Reply: cutReply(d.Reply),
 		})
 	}
 	return out, nil

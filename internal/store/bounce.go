@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"gazetted/internal/news"
@@ -40,28 +42,33 @@ func (s *Store) RecordBounce(ctx context.Context, b news.Bounce) (acted bool, er
 		if err != nil {
 			return err
 		}
-		at := b.At
-		if at.IsZero() {
-			at = t.now
-		}
-		id, err := t.insert(`INSERT INTO bounces (event_id, kind, via, delivery_id, subscriber_id, subscription_id, code, enhanced, diagnostic, at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (event_id) DO NOTHING RETURNING id`,
-			clean(b.EventID), string(b.Kind), clean(b.Via), who.DeliveryID, who.SubscriberID, who.SubscriptionID, b.Code, clean(b.Enhanced), clean(b.Diagnostic), ms(at))
-		if errors.Is(err, news.ErrNotFound) {
-			return nil // the event is known
-		}
-		if err != nil {
-			return err
-		}
-		effect, err := t.bounceEffect(signer, b, who, s.bounces)
-		if err != nil || effect == news.EffectNone {
-			return err
-		}
-		acted = true
-		_, err = t.exec(`UPDATE bounces SET effect = $1 WHERE id = $2`, string(effect), id)
+		acted, err = t.recordBounce(signer, s.bounces, b, who)
 		return err
 	})
 	return acted && err == nil, err
+}
+
+// recordBounce is RecordBounce about a locked person.
+func (t *tx) recordBounce(signer *news.Signer, policy news.BouncePolicy, b news.Bounce, who mailed) (acted bool, err error) {
+	at := b.At
+	if at.IsZero() {
+		at = t.now
+	}
+	id, err := t.insert(`INSERT INTO bounces (event_id, kind, via, delivery_id, subscriber_id, subscription_id, code, enhanced, diagnostic, at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (event_id) DO NOTHING RETURNING id`,
+		clean(b.EventID), string(b.Kind), clean(b.Via), who.DeliveryID, who.SubscriberID, who.SubscriptionID, b.Code, clean(b.Enhanced), clean(b.Diagnostic), ms(at))
+	if errors.Is(err, news.ErrNotFound) {
+		return false, nil // the event is known
+	}
+	if err != nil {
+		return false, err
+	}
+	effect, err := t.bounceEffect(signer, b, who, policy)
+	if err != nil || effect == news.EffectNone {
+		return false, err
+	}
+	_, err = t.exec(`UPDATE bounces SET effect = $1 WHERE id = $2`, string(effect), id)
+	return err == nil, err
 }
 
 func checkBounce(b news.Bounce) error {
@@ -156,8 +163,11 @@ func (t *tx) suppressBounced(signer *news.Signer, b news.Bounce, who mailed) err
 		return err
 	}
 	reason, note := news.SuppressedBounce, b.Via+": "+b.Enhanced+" "+b.Diagnostic
-	if b.Kind == news.BounceComplaint {
+	switch {
+	case b.Kind == news.BounceComplaint:
 		reason, note = news.SuppressedComplaint, b.Via
+	case b.Via == news.ViaReply:
+		note = strings.TrimSpace(fmt.Sprintf("%d %s %s", b.Code, b.Enhanced, b.Diagnostic))
 	}
 	t.wake(news.WakeLists)
 	if err := t.suppress(signer.KeyedHash(r.Key), r.Address, reason, note); err != nil {
@@ -168,7 +178,9 @@ func (t *tx) suppressBounced(signer *news.Signer, b news.Bounce, who mailed) err
 
 // softBounces counts the mails of a person that bounced softly since one
 // arrived: since a relay took it and nothing came back for the time of silence.
-// What happened before they last confirmed a subscription is forgiven.
+// What happened before they last confirmed a subscription is forgiven. What a
+// relay said itself counts only if it took the same edition for somebody else:
+// one that wants none of our mail for a week must not cost us all readers.
 func (t *tx) softBounces(subscriberID int64, silence time.Duration) (news.SoftBounces, error) {
 	since, err := t.lastConfirmed(subscriberID)
 	if err != nil {
@@ -176,8 +188,8 @@ func (t *tx) softBounces(subscriberID int64, silence time.Duration) (news.SoftBo
 	}
 	var arrived int64
 	if err := t.get(&arrived, `SELECT coalesce(max(d.ended_at), 0) FROM deliveries d WHERE d.subscriber_id = $1 AND d.state = 'accepted' AND d.ended_at <= $2
-		AND NOT EXISTS (SELECT 1 FROM bounces b WHERE b.subscriber_id = $1 AND b.kind IN ('soft', 'hard') AND b.delivery_id = d.id)`,
-		subscriberID, ms(t.now.Add(-silence))); err != nil {
+		AND NOT EXISTS (SELECT 1 FROM bounces b WHERE b.subscriber_id = $1 AND b.kind IN ('soft', 'hard') AND b.delivery_id = d.id AND b.via <> $3)`,
+		subscriberID, ms(t.now.Add(-silence)), news.ViaReply); err != nil {
 		return news.SoftBounces{}, err
 	}
 	var r struct {
@@ -185,8 +197,10 @@ func (t *tx) softBounces(subscriberID int64, silence time.Duration) (news.SoftBo
 		First int64 `db:"first"`
 		Last  int64 `db:"last"`
 	}
-	err = t.get(&r, `SELECT count(DISTINCT delivery_id) AS count, coalesce(min(at), 0) AS first, coalesce(max(at), 0) AS last
-		FROM bounces WHERE subscriber_id = $1 AND kind = 'soft' AND at > $2`, subscriberID, max(since, arrived))
+	err = t.get(&r, `SELECT count(DISTINCT b.delivery_id) AS count, coalesce(min(b.at), 0) AS first, coalesce(max(b.at), 0) AS last
+		FROM bounces b WHERE b.subscriber_id = $1 AND b.kind = 'soft' AND b.at > $2 AND (b.via <> $3 OR EXISTS (SELECT 1 FROM deliveries o
+			WHERE o.edition_id = (SELECT d.edition_id FROM deliveries d WHERE d.id = b.delivery_id AND d.edition_id > 0) AND o.state = 'accepted'))`,
+		subscriberID, max(since, arrived), news.ViaReply)
 	return news.SoftBounces{Count: r.Count, First: at(r.First), Last: at(r.Last)}, err
 }
 

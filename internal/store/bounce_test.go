@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -253,6 +254,91 @@ func TestImportedSuppressionsOnlyAdd(t *testing.T) {
 		}
 		if _, err := w.db.ImportSuppressions(t.Context(), []news.Suppression{{Address: "x@example.org", Reason: news.SuppressedErased}}); err == nil {
 			t.Error("an erasure was imported")
+		}
+	})
+}
+
+// TestRepliesAreBouncesToo: what a relay says of a recipient while we send is
+// counted by the same policy as what comes back later: a full mailbox that is
+// refused at once, and one that is deferred until the mail expires.
+func TestRepliesAreBouncesToo(t *testing.T) {
+	for name, c := range map[string]struct {
+		state news.DeliveryState
+		code  int
+		alone bool // nobody else's mail was taken
+		ends  bool
+	}{
+		"refused":               {state: news.DeliveryRefused, code: 552, ends: true},
+		"deferred till the end": {state: news.DeliveryDeferred, code: 452, ends: true},
+		"the relay's own fault": {state: news.DeliveryRefused, code: 550, alone: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachWorld(t, func(t *testing.T, w *world) {
+				w.list(daily("world"))
+				ana, ben := w.follow("world", "ana", "daily"), w.follow("world", "ben", "daily")
+				refuse := func(ds []news.Delivery) (out []news.Outcome) {
+					for _, d := range ds {
+						o := outcome(d, news.DeliveryAccepted)
+						if d.SubscriptionID == ana.ID || c.alone {
+							o = outcome(d, c.state)
+							o.Code, o.Enhanced, o.Reply, o.Bounce, o.NextAt = c.code, "5.2.2", "the mailbox is full", news.BounceSoft, d.ExpiresAt
+						}
+						out = append(out, o)
+					}
+					// What is accepted first: only then it is known that the relay takes any.
+					slices.SortFunc(out, func(a, b news.Outcome) int { return strings.Compare(string(a.State), string(b.State)) })
+					return out
+				}
+				for day := range 9 {
+					w.publish(fmt.Sprintf("a%d", day))
+					w.db.Clock.Advance(24 * time.Hour)
+					w.closeDue()
+					for _, o := range refuse(w.claim(10)) {
+						w.record(o)
+					}
+					want := news.SubscriptionActive
+					if c.ends && day >= 7 { // five mails in seven days are not over seven days
+						want = news.SubscriptionBounced
+					}
+					if got := w.subscription(ana.ID).State; got != want {
+						t.Fatalf("day %d: %s, want %s", day, got, want)
+					}
+				}
+				if got := w.subscription(ben.ID).State; got != news.SubscriptionActive || len(w.suppressed()) != 0 {
+					t.Errorf("ben is %s, suppressed are %+v", got, w.suppressed())
+				}
+				all, err := w.db.Bounces(t.Context(), 0, 100)
+				if err != nil || len(all) < 8 || all[0].Via != news.ViaReply || all[0].Kind != news.BounceSoft || all[0].Code != c.code || all[0].Diagnostic != "the mailbox is full" {
+					t.Errorf("%+v, %v", all, err)
+				}
+				if c.ends && (all[0].Effect != news.EffectBounced || all[0].Recipient != "ana@example.org") {
+					t.Errorf("%+v", all[0])
+				}
+			})
+		})
+	}
+}
+
+// TestAReplyAndItsReportAreOneBounce: a mail counts once, however often it is
+// refused, and by whomever.
+func TestAReplyAndItsReportAreOneBounce(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.list(daily("world"))
+		w.follow("world", "ana", "daily")
+		w.publish("a")
+		w.db.Clock.Advance(24 * time.Hour)
+		w.closeDue()
+		for range 2 {
+			d := w.claim(10)[0]
+			o := outcome(d, news.DeliveryRefused)
+			o.Code, o.Enhanced, o.Bounce = 552, "5.2.2", news.BounceSoft
+			w.record(o)
+			if err := w.db.RetryDelivery(t.Context(), d.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if all, err := w.db.Bounces(t.Context(), 0, 10); err != nil || len(all) != 1 {
+			t.Errorf("%+v, %v", all, err)
 		}
 	})
 }

@@ -234,7 +234,7 @@ func (s *Store) FailDelivery(ctx context.Context, id int64, reason string) error
 		default:
 			return r.wrongState("one that has not ended")
 		}
-		return t.settle(r, news.DeliveryRefused, "fail", cut("given up by an admin: "+reason, maxReply))
+		return t.settle(r, news.DeliveryRefused, "fail", cutReply("given up by an admin: "+reason))
 	})
 }
 

@@ -25,6 +25,7 @@ type progress struct {
 	ID           int64  `db:"id"`
 	ListID       int64  `db:"list_id"`
 	SubscriberID int64  `db:"subscriber_id"`
+	Subscription int64  `db:"subscription_id"`
 	State        string `db:"state"`
 	Token        string `db:"token"`
 	Attempts     int    `db:"attempts"`
@@ -40,7 +41,7 @@ type progress struct {
 	Known        bool   `db:"known"` // false: the person was erased
 }
 
-const progressSelect = `SELECT d.id, d.list_id, d.subscriber_id, d.state, d.token, d.attempts, d.crashes, d.doubts, d.next_at, d.expires_at,
+const progressSelect = `SELECT d.id, d.list_id, d.subscriber_id, d.subscription_id, d.state, d.token, d.attempts, d.crashes, d.doubts, d.next_at, d.expires_at,
 	d.ended_at, d.relay, d.code, d.enhanced, d.reply, EXISTS (SELECT 1 FROM subscribers s WHERE s.id = d.subscriber_id) AS known FROM deliveries d `
 
 func (p *progress) end(state news.DeliveryState, now time.Time) {
@@ -53,15 +54,15 @@ func (p *progress) end(state news.DeliveryState, now time.Time) {
 // a truth. Others are passed over.
 //
 // A delivery that would be tried again only after it expires has expired. One
-// whose final reply was lost is sent again or held, as its list says. A hard
-// bounce (Suppress) also suppresses the address and ends all its subscriptions.
+// whose final reply was lost is sent again or held, as its list says. One that
+// ends by a reply about its recipient (Bounce) is a bounce: see RecordBounce.
 func (s *Store) RecordOutcomes(ctx context.Context, outcomes []news.Outcome) error {
 	_, err := s.Settle(ctx, outcomes, nil)
 	return err
 }
 
 // recordOutcomes stores any outcomes; signer is needed if one of them suppresses.
-func (t *tx) recordOutcomes(signer *news.Signer, outcomes []news.Outcome) error {
+func (t *tx) recordOutcomes(signer *news.Signer, policy news.BouncePolicy, outcomes []news.Outcome) error {
 	if len(outcomes) == 0 {
 		return nil
 	}
@@ -102,8 +103,8 @@ func (t *tx) recordOutcomes(signer *news.Signer, outcomes []news.Outcome) error 
 		return err
 	}
 	for _, p := range changed {
-		if o := byID[p.ID]; o.Suppress && p.Known {
-			if err := t.bounce(signer, p.SubscriberID, o); err != nil {
+		if o := byID[p.ID]; p.Known && p.bounced(o) {
+			if err := t.bounceReply(signer, policy, p, o); err != nil {
 				return err
 			}
 		}
@@ -149,12 +150,12 @@ func (p progress) after(o news.Outcome, hold bool, now time.Time) progress {
 	return p
 }
 
-// lockBounced locks the people whose addresses are to be suppressed, before
+// lockBounced locks the people whose subscriptions may end by it, before
 // any of their deliveries: the order in which everybody locks.
 func (t *tx) lockBounced(byID map[int64]news.Outcome) error {
 	ids := []int64{}
 	for id, o := range byID {
-		if o.Suppress {
+		if o.Bounce != "" {
 			ids = append(ids, id)
 		}
 	}
@@ -198,21 +199,19 @@ func (t *tx) holdingLists() (map[int64]bool, error) {
 	return out, nil
 }
 
-// bounce suppresses the address of a locked person.
-func (t *tx) bounce(signer *news.Signer, subscriberID int64, o news.Outcome) error {
-	var r struct {
-		Address string `db:"address"`
-		Key     string `db:"address_key"`
-	}
-	if err := t.get(&r, `SELECT address, address_key FROM subscribers WHERE id = $1`, subscriberID); err != nil {
-		return err
-	}
-	t.wake(news.WakeLists)
-	note := strings.TrimSpace(fmt.Sprintf("%d %s %s", o.Code, o.Enhanced, o.Reply))
-	if err := t.suppress(signer.KeyedHash(r.Key), r.Address, news.SuppressedBounce, note); err != nil {
-		return err
-	}
-	return t.endSubscriptions(subscriberID, news.SuppressedBounce)
+// bounced tells whether p has ended by a reply about its recipient.
+func (p progress) bounced(o news.Outcome) bool {
+	return o.Bounce != "" && (p.State == string(news.DeliveryRefused) || p.State == string(news.DeliveryExpired))
+}
+
+// bounceReply records a relay's last word about a recipient as a bounce. A mail
+// that is tried again and refused again is one.
+func (t *tx) bounceReply(signer *news.Signer, policy news.BouncePolicy, p progress, o news.Outcome) error {
+	_, err := t.recordBounce(signer, policy, news.Bounce{
+		Kind: o.Bounce, DeliveryID: p.ID, SubscriptionID: p.Subscription, Code: p.Code, Enhanced: p.Enhanced, Diagnostic: cutReply(p.Reply),
+		Via: news.ViaReply, EventID: fmt.Sprintf("%s:%d", news.ViaReply, p.ID), At: at(p.EndedAt),
+	}, mailed{DeliveryID: p.ID, SubscriberID: p.SubscriberID, SubscriptionID: p.Subscription})
+	return err
 }
 
 // storeChunk is how many rows one UPDATE takes. Of 500, SQLite took most of

@@ -117,7 +117,7 @@ func TestAHardBounceEndsAllThatIsForTheAddress(t *testing.T) {
 			}
 		}
 		o := outcome(first, news.DeliveryRefused)
-		o.Code, o.Enhanced, o.Reply, o.Suppress = 550, "5.1.1", "no such user", true
+		o.Code, o.Enhanced, o.Reply, o.Bounce = 550, "5.1.1", "no such user", news.BounceHard
 		w.record(o)
 		if d := w.delivery(first.ID); d.State != news.DeliveryRefused {
 			t.Errorf("%+v", d)

@@ -27,7 +27,7 @@ func (s *Store) Settle(ctx context.Context, outcomes []news.Outcome, dots []news
 		switch {
 		case !o.State.Ended() && o.State != news.DeliveryDeferred && o.State != news.DeliveryUncertain:
 			return nil, fmt.Errorf("record outcomes: %q is no outcome", o.State)
-		case o.State == news.DeliveryAccepted && !o.FreeAttempt && !o.Suppress:
+		case o.State == news.DeliveryAccepted && !o.FreeAttempt && o.Bounce == "":
 			usual = append(usual, o)
 		default:
 			other = append(other, o)
@@ -39,7 +39,7 @@ func (s *Store) Settle(ctx context.Context, outcomes []news.Outcome, dots []news
 	}
 	may := make([]bool, len(dots))
 	err = s.write(ctx, "settle deliveries", func(t *tx) error {
-		if err := t.recordOutcomes(signer, other); err != nil {
+		if err := t.recordOutcomes(signer, s.bounces, other); err != nil {
 			return err
 		}
 		if err := t.recordAccepted(usual); err != nil {
@@ -53,7 +53,7 @@ func (s *Store) Settle(ctx context.Context, outcomes []news.Outcome, dots []news
 // signerFor is needed only to suppress somebody.
 func (s *Store) signerFor(ctx context.Context, outcomes []news.Outcome) (*news.Signer, error) {
 	for _, o := range outcomes {
-		if o.Suppress {
+		if o.Bounce == news.BounceHard {
 			return s.signer(ctx)
 		}
 	}

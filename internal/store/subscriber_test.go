@@ -133,7 +133,7 @@ func TestALateReplyDoesNotNameAnErasedPerson(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := accepted(d)
-		o.Reply, o.Suppress = "queued for ana@example.org", true
+		o.Reply, o.Bounce = "queued for ana@example.org", news.BounceSoft
 		w.record(o)
 		if got := w.delivery(d.ID); got.State != news.DeliveryAccepted || got.Reply != "" {
 			t.Errorf("%+v", got)
