@@ -30,6 +30,8 @@ func (s *Store) OutboxQueries() map[string]Query {
 		"batch":      {SQL: batchQuery(s.d), Args: groupArgs(5000)},
 		"queue":      {SQL: queueQuery(s.d), Args: groupArgs(int64(99), int64(1), int64(1), int64(1), int64(1))},
 		"move":       {SQL: moveQuery, Args: []any{int64(1), int64(1 << 40), int64(1)}},
+		"tally":      {SQL: tallyQuery, Args: []any{int64(1)}},
+		"oldest":     {SQL: oldestQuery},
 		"audience":   {SQL: audienceQuery, Args: []any{int64(1), "weekly", "", int64(1)}},
 	}
 }

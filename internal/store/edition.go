@@ -297,13 +297,15 @@ func (t *tx) editions(where string, args ...any) ([]news.Edition, error) {
 	return out, nil
 }
 
+const tallyQuery = `SELECT state, count(*) AS n FROM deliveries WHERE edition_id = $1 GROUP BY state`
+
 // tally counts an edition's deliveries by state.
 func (t *tx) tally(editionID int64) (news.DeliveryTally, error) {
 	var rows []struct {
 		State string `db:"state"`
 		N     int    `db:"n"`
 	}
-	if err := t.all(&rows, `SELECT state, count(*) AS n FROM deliveries WHERE edition_id = $1 GROUP BY state`, editionID); err != nil {
+	if err := t.all(&rows, tallyQuery, editionID); err != nil {
 		return nil, err
 	}
 	out := make(news.DeliveryTally, len(rows))

@@ -25,7 +25,6 @@ func (s *Store) Status(ctx context.Context) (news.Status, error) {
 			Active      int   `db:"active"`
 			Open        int   `db:"open"`
 			NextSlot    int64 `db:"next_slot"`
-			Oldest      int64 `db:"oldest"`
 		}
 		if err := t.get(&r, `SELECT
 			(SELECT count(*) FROM articles WHERE state = 'released') AS articles,
@@ -37,22 +36,14 @@ func (s *Store) Status(ctx context.Context) (news.Status, error) {
 			(SELECT count(*) FROM subscribers) AS subscribers,
 			(SELECT count(*) FROM subscriptions WHERE state = 'active') AS active,
 			(SELECT count(*) FROM editions WHERE state IN ('open', 'queueing', 'closed')) AS open,
-			(SELECT coalesce(min(next_due_at), 0) FROM schedules WHERE next_due_at > 0) AS next_slot,
-			(SELECT coalesce(min(created_at), 0) FROM deliveries WHERE state IN ('pending', 'deferred', 'claimed', 'dot_pending')) AS oldest`); err != nil {
+			(SELECT coalesce(min(next_due_at), 0) FROM schedules WHERE next_due_at > 0) AS next_slot`); err != nil {
 			return err
 		}
 		st.Articles, st.Waiting, st.LastSeq, st.Sources, st.Failing = r.Articles, r.Waiting, r.LastSeq, r.Sources, r.Failing
 		st.Lists, st.Subscribers, st.Active, st.OpenEditions = r.Lists, r.Subscribers, r.Active, r.Open
-		st.NextSlot, st.Outbox.Oldest = at(r.NextSlot), at(r.Oldest)
-		var tally []struct {
-			State string `db:"state"`
-			N     int    `db:"n"`
-		}
-		if err := t.all(&tally, `SELECT state, count(*) AS n FROM deliveries GROUP BY state`); err != nil {
+		st.NextSlot = at(r.NextSlot)
+		if err := t.outbox(&st.Outbox); err != nil {
 			return err
-		}
-		for _, c := range tally {
-			st.Outbox.Counts[news.DeliveryState(c.State)] = c.N
 		}
 		return t.pauses(&st)
 	})
@@ -64,6 +55,51 @@ func (s *Store) Pauses(ctx context.Context) (all bool, lists, relays []string, e
 	var st news.Status
 	err = s.read(ctx, "read pauses", func(t *tx) error { return t.pauses(&st) })
 	return st.Paused, st.PausedLists, st.PausedRelays, err
+}
+
+// oldestQuery: the deliveries of an edition are as old as its close.
+const oldestQuery = `SELECT coalesce(min(w.at), 0) FROM (
+		SELECT min(e.closed_at) AS at FROM editions e WHERE e.state IN ('open', 'queueing', 'closed')
+			AND (SELECT 1 FROM deliveries d WHERE d.edition_id = e.id AND d.state IN ('pending', 'deferred', 'claimed', 'dot_pending') ORDER BY d.state LIMIT 1) IS NOT NULL
+		UNION ALL SELECT min(d.created_at) FROM deliveries d WHERE d.edition_id = 0 AND d.state IN ('pending', 'deferred', 'claimed', 'dot_pending')) AS w`
+
+// outbox counts all deliveries that there are, and finds the oldest that waits.
+// It reads those of editions under way, and confirmations, which belong to no
+// edition (0); what is done was counted when it ended. So it does not slow as
+// millions of ended deliveries gather.
+func (t *tx) outbox(o *news.OutboxState) error {
+	var under []int64
+	if err := t.all(&under, `SELECT id FROM editions WHERE state IN ('open', 'queueing', 'closed')`); err != nil {
+		return err
+	}
+	for _, id := range append(under, 0) {
+		counts, err := t.tally(id)
+		if err != nil {
+			return err
+		}
+		for state, n := range counts {
+			o.Counts[state] += n
+		}
+	}
+	var frozen []string
+	if err := t.all(&frozen, `SELECT counts FROM editions WHERE state = 'done' AND intended > 0`); err != nil {
+		return err
+	}
+	for _, text := range frozen {
+		var counts news.DeliveryTally
+		if err := decode(text, &counts); err != nil {
+			return err
+		}
+		for state, n := range counts {
+			o.Counts[state] += n
+		}
+	}
+	var oldest int64
+	if err := t.get(&oldest, oldestQuery); err != nil {
+		return err
+	}
+	o.Oldest = at(oldest)
+	return nil
 }
 
 // pauses reads all that an operator may have stopped.
