@@ -43,6 +43,7 @@ type slots interface {
 	Audience(ctx context.Context, e news.Edition) ([]news.AudienceGroup, error)
 	CloseEdition(ctx context.Context, c news.Closing) (news.Edition, error)
 	QueueDeliveries(ctx context.Context, id int64) (news.Edition, error)
+	ReopenEdition(ctx context.Context, id int64, lease time.Duration) (news.Edition, news.List, error)
 	ReturnEdition(ctx context.Context, id int64) error
 	FailEdition(ctx context.Context, id int64, note string) error
 	Editions(ctx context.Context, listName string, beforeID int64, limit int) ([]news.Edition, error)
@@ -73,6 +74,12 @@ type Options struct {
 	// Lease is how long an edition is ours before another daemon may take it
 	// over; 0: DefaultLease.
 	Lease time.Duration
+	// RenderFor is how long all variants of an edition may take to be rendered;
+	// 0: DefaultRenderFor.
+	RenderFor time.Duration
+	// MaxArticles is how many new articles an edition may have before an admin
+	// has looked at it: more are likely a source gone wrong; 0: DefaultMaxArticles.
+	MaxArticles int
 	// Ended is told of each edition that was closed, found empty or failed, with
 	// the time that took and, of a failure, the reason. May be nil.
 	Ended func(e news.Edition, took time.Duration, err error)
@@ -80,6 +87,14 @@ type Options struct {
 
 // DefaultLease suffices for thousands of variants, at some milliseconds each.
 const DefaultLease = 10 * time.Minute
+
+// DefaultRenderFor is half of DefaultLease, so that an edition fails before
+// another daemon takes it over.
+const DefaultRenderFor = DefaultLease / 2
+
+// DefaultMaxArticles is more than a busy newsroom publishes in a month of
+// working days. Not well founded beyond that.
+const DefaultMaxArticles = 5000
 
 // maxPlans is how often a plan is made that turned out stale. Each time
 // somebody signed up or an article changed within the moment of planning.
@@ -94,6 +109,12 @@ type Editor struct {
 func New(o Options) *Editor {
 	if o.Lease <= 0 {
 		o.Lease = DefaultLease
+	}
+	if o.RenderFor <= 0 {
+		o.RenderFor = DefaultRenderFor
+	}
+	if o.MaxArticles <= 0 {
+		o.MaxArticles = DefaultMaxArticles
 	}
 	return &Editor{o: o}
 }
@@ -113,7 +134,7 @@ func (e *Editor) Due(ctx context.Context) (n int, err error) {
 		if !ok {
 			return n, errors.Join(faults...)
 		}
-		_, err = e.finish(ctx, edition, list)
+		_, err = e.finish(ctx, edition, list, false)
 		var unrendered *renderError
 		switch {
 		case err == nil:
@@ -140,7 +161,7 @@ func (e *Editor) Manual(ctx context.Context, list, frequency string) ([]news.Edi
 	var ended []news.Edition
 	var faults []error
 	for _, edition := range editions {
-		done, err := e.finish(ctx, edition, l)
+		done, err := e.finish(ctx, edition, l, false)
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -150,13 +171,25 @@ func (e *Editor) Manual(ctx context.Context, list, frequency string) ([]news.Edi
 	return ended, errors.Join(faults...)
 }
 
+// Retry makes an edition that has failed, now that an admin has mended what it
+// failed for, or, with anyNumber, has decided that all its articles are to be
+// mailed. It serves who has not been served since. See store.ReopenEdition for
+// what cannot be retried.
+func (e *Editor) Retry(ctx context.Context, id int64, anyNumber bool) (news.Edition, error) {
+	edition, list, err := e.o.Store.ReopenEdition(ctx, id, e.o.Lease)
+	if err != nil {
+		return edition, err
+	}
+	return e.finish(ctx, edition, list, anyNumber)
+}
+
 // finish brings one edition in hand to its end. Who is asked to stop gives it
 // back.
-func (e *Editor) finish(ctx context.Context, edition news.Edition, list news.List) (news.Edition, error) {
+func (e *Editor) finish(ctx context.Context, edition news.Edition, list news.List, anyNumber bool) (news.Edition, error) {
 	began := e.o.Now()
 	done, err := edition, error(nil)
 	if edition.State == news.EditionOpen {
-		done, err = e.close(ctx, edition, list)
+		done, err = e.close(ctx, edition, list, anyNumber)
 	}
 	for err == nil && done.State == news.EditionQueueing {
 		if done, err = e.o.Store.QueueDeliveries(ctx, edition.ID); err != nil {
@@ -193,10 +226,10 @@ func (e *Editor) giveBack(ctx context.Context, edition news.Edition) error {
 	return nil
 }
 
-func (e *Editor) close(ctx context.Context, edition news.Edition, list news.List) (news.Edition, error) {
+func (e *Editor) close(ctx context.Context, edition news.Edition, list news.List, anyNumber bool) (news.Edition, error) {
 	var last error
 	for range maxPlans {
-		closing, err := e.plan(ctx, edition, list)
+		closing, err := e.plan(ctx, edition, list, anyNumber)
 		if err != nil {
 			return edition, fmt.Errorf("plan edition %d of %s: %w", edition.ID, list.Name, err)
 		}

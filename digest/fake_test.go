@@ -28,6 +28,7 @@ type fakeStore struct {
 	past       []news.Edition
 	stale      int // how often closing is refused
 	failClose  error
+	asked      func() // is called when somebody asks for the audience, which then fails
 	archived   []news.Edition
 
 	closings []news.Closing
@@ -55,7 +56,11 @@ func (s *fakeStore) TakeManual(_ context.Context, list, _ string, _ time.Duratio
 	return s.manual, s.list, nil
 }
 
-func (s *fakeStore) Audience(_ context.Context, e news.Edition) ([]news.AudienceGroup, error) {
+func (s *fakeStore) Audience(ctx context.Context, e news.Edition) ([]news.AudienceGroup, error) {
+	if s.asked != nil {
+		s.asked()
+		return nil, ctx.Err()
+	}
 	return slices.Clone(s.groups[e.ID]), nil
 }
 
@@ -80,6 +85,10 @@ func (s *fakeStore) CloseEdition(_ context.Context, c news.Closing) (news.Editio
 
 func (s *fakeStore) QueueDeliveries(_ context.Context, id int64) (news.Edition, error) {
 	return news.Edition{ID: id, State: news.EditionClosed}, nil
+}
+
+func (s *fakeStore) ReopenEdition(context.Context, int64, time.Duration) (news.Edition, news.List, error) {
+	return worldEdition(), s.list, nil
 }
 
 func (s *fakeStore) ReturnEdition(_ context.Context, id int64) error {

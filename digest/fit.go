@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,9 +34,9 @@ type shape struct {
 // fit renders items as fully as the limit allows: first excerpts get shorter,
 // then articles move to the headlines at the end, least prominent first, and
 // at last headlines become a number. The links at the end are always there.
-func (w *writer) fit(items []item, related []news.Article, template string) (templates.Mail, error) {
+func (w *writer) fit(ctx context.Context, items []item, related []news.Article, template string) (templates.Mail, error) {
 	try := func(s shape) (templates.Mail, bool, error) {
-		m, err := w.set.Digest(template, w.view(items, related, s))
+		m, err := w.set.Digest(ctx, template, w.view(items, related, s))
 		if errors.Is(err, templates.ErrTooLarge) {
 			return m, false, nil
 		}

@@ -3,6 +3,7 @@ package digest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -32,7 +33,7 @@ type draft struct {
 }
 
 // plan makes everything that closes an edition.
-func (e *Editor) plan(ctx context.Context, edition news.Edition, list news.List) (news.Closing, error) {
+func (e *Editor) plan(ctx context.Context, edition news.Edition, list news.List, anyNumber bool) (news.Closing, error) {
 	groups, err := e.o.Store.Audience(ctx, edition)
 	if err != nil {
 		return news.Closing{}, fmt.Errorf("read audience: %w", err)
@@ -46,11 +47,26 @@ func (e *Editor) plan(ctx context.Context, edition news.Edition, list news.List)
 	if err != nil {
 		return news.Closing{}, err
 	}
-	c, err := rendering(func() (news.Closing, error) { return e.closing(ctx, d, groups) })
+	if n := len(d.since(edition.FromSeq)); n > e.o.MaxArticles && !anyNumber {
+		return news.Closing{}, &renderError{reason: fmt.Sprintf("%d new articles are more than the %d of one edition: withdraw what is not to be mailed", n, e.o.MaxArticles)}
+	}
+	c, err := e.rendered(ctx, d, groups)
 	if err != nil || len(d.since(edition.FromSeq)) == 0 {
 		return c, err
 	}
 	c.Slug, err = e.slug(ctx, d)
+	return c, err
+}
+
+// rendered is closing within its time: a template that takes longer fails its
+// edition and keeps nobody else back for ever.
+func (e *Editor) rendered(ctx context.Context, d *draft, groups []news.AudienceGroup) (news.Closing, error) {
+	limited, cancel := context.WithTimeout(ctx, e.o.RenderFor)
+	defer cancel()
+	c, err := rendering(func() (news.Closing, error) { return e.closing(limited, d, groups) })
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return c, &renderError{reason: fmt.Sprintf("template %q: rendering takes longer than %s", d.list.Template, e.o.RenderFor)}
+	}
 	return c, err
 }
 
@@ -244,7 +260,7 @@ func (p *press) variant(ctx context.Context, items []item, g news.AudienceGroup,
 	key := printKey(w.lang, v.ArticleIDs, related)
 	done, ok := p.printed[key]
 	if !ok {
-		m, err := w.fit(items, related, p.d.list.Template)
+		m, err := w.fit(ctx, items, related, p.d.list.Template)
 		if err != nil {
 			return v, err
 		}

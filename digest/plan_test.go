@@ -204,6 +204,61 @@ func TestRenderingCatches(t *testing.T) {
 	}
 }
 
+// Whoever is asked to stop gives back what is in hand.
+func TestAStopGivesEditionsBack(t *testing.T) {
+	for name, manual := range map[string]bool{"slot": false, "manual": true} {
+		s := world()
+		ctx, cancel := context.WithCancel(t.Context())
+		s.asked = cancel
+		e := testEditor(t, s)
+		want := []int64{41}
+		var err error
+		if manual {
+			second := worldEdition()
+			second.ID = 42
+			s.manual = []news.Edition{worldEdition(), second}
+			_, err = e.Manual(ctx, "morning", "daily")
+			want = append(want, 42)
+		} else {
+			_, err = e.Due(ctx)
+		}
+		if !errors.Is(err, context.Canceled) || len(s.failed)+len(s.closings) != 0 {
+			t.Errorf("%s: %v, failed %v", name, err, s.failed)
+		}
+		if diff := cmp.Diff(want, s.returned); diff != "" {
+			t.Errorf("%s: given back (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// A template without end keeps nobody back: neither the steps of one rendering
+// nor the time of all of them are without bounds.
+func TestRenderingHasItsTime(t *testing.T) {
+	s := world()
+	e := testEditor(t, s)
+	e.o.RenderFor = time.Nanosecond
+	n, err := e.Due(t.Context())
+	if n != 1 || err == nil || !strings.Contains(s.failed[41], `template "default": rendering takes longer than 1ns`) {
+		t.Errorf("got n=%d, err=%v, failed %v", n, err, s.failed)
+	}
+}
+
+// A source gone wrong must not mail its archive.
+func TestAFloodWaitsForAnAdmin(t *testing.T) {
+	s := world()
+	e := testEditor(t, s)
+	e.o.MaxArticles = len(worldArticles()) - 1
+	if n, err := e.Due(t.Context()); n != 1 || err == nil || !strings.Contains(s.failed[41], "withdraw what is not to be mailed") || len(s.closings) != 0 {
+		t.Errorf("got n=%d, err=%v, failed %v", n, err, s.failed)
+	}
+	if _, err := e.Retry(t.Context(), 41, false); err == nil {
+		t.Error("it was made without being let through")
+	}
+	if done, err := e.Retry(t.Context(), 41, true); err != nil || done.State != news.EditionClosed {
+		t.Errorf("let through: %+v, %v", done, err)
+	}
+}
+
 func TestStoreErrorEndsTheRound(t *testing.T) {
 	s := world()
 	s.failClose = errors.New("disk full")

@@ -19,9 +19,13 @@ const (
 	leaveName = "leave"
 )
 
-// maxPrinted bounds what printf may make: doubling a string in a loop must not
-// eat the memory.
-const maxPrinted = 64 << 10
+// Bounds of what functions make: doubling a string in a loop must not eat the
+// memory, nor may one call.
+const (
+	maxPrinted = 64 << 10 // of printf
+	maxFormat  = 4 << 10
+	maxJoint   = 1 << 10 // a separator, an indent
+)
 
 // builtins are the functions of text/template that templates may use. Left out
 // are call (values of views are data), print and println (printf is bounded
@@ -42,7 +46,7 @@ func builtins() []string {
 //	dir LANG                        ltr or rtl
 //	upper LANG TEXT                 by the language's rules
 //	join SEPARATOR LIST             strings to one
-//	printf FORMAT VALUE…            at most 64 KB
+//	printf FORMAT VALUE…            at most 64 KB; widths below 1000, no * and no [N]
 //	wrap WIDTH INDENT TEXT          plain text in lines; a long word keeps its line
 //	rule CHAR N                     a line of N characters
 //	ghostOpen WIDTH, ghostClose     a table of fixed width that only Outlook sees
@@ -62,9 +66,9 @@ func functions(w *words, i *instance) map[string]any {
 		"iso":        func(t time.Time) string { return t.Format(time.RFC3339) },
 		"dir":        direction,
 		"upper":      func(lang, s string) string { return cases.Upper(language.Make(lang)).String(s) },
-		"join":       func(sep string, list []string) string { return strings.Join(list, sep) },
+		"join":       join,
 		"printf":     printf,
-		"wrap":       Wrap,
+		"wrap":       wrap,
 		"rule":       rule,
 		"ghostOpen":  ghostOpen,
 		"ghostClose": ghostClose,
@@ -80,11 +84,52 @@ func allowed(name string) bool {
 }
 
 func printf(format string, values ...any) (string, error) {
+	if err := checkFormat(format); err != nil {
+		return "", err
+	}
 	s := fmt.Sprintf(format, values...)
 	if len(s) > maxPrinted {
 		return "", fmt.Errorf("printf: %w", ErrTooLarge)
 	}
 	return s, nil
+}
+
+// checkFormat refuses what makes much of little: padding, and values that are
+// printed again and again. fmt makes the whole text before it can be measured.
+func checkFormat(format string) error {
+	if len(format) > maxFormat {
+		return fmt.Errorf("printf: the format %w", ErrTooLarge)
+	}
+	verb, digits := false, 0
+	for i := range len(format) {
+		switch c := format[i]; {
+		case !verb:
+			verb, digits = c == '%', 0
+		case c == '*' || c == '[' || c >= '0' && c <= '9' && digits == 3:
+			return fmt.Errorf("printf: %q: its width or value %w", format, ErrTooLarge)
+		case c >= '0' && c <= '9':
+			digits++
+		case c == '.' || c == '-' || c == '+' || c == '#' || c == ' ':
+			digits = 0
+		default:
+			verb = false
+		}
+	}
+	return nil
+}
+
+func join(sep string, list []string) (string, error) {
+	if len(sep) > maxJoint {
+		return "", fmt.Errorf("join: the separator %w", ErrTooLarge)
+	}
+	return strings.Join(list, sep), nil
+}
+
+func wrap(limit int, indent, text string) (string, error) {
+	if len(indent) > maxJoint || len(indent)*len(text) > pageLimits().bytes {
+		return "", fmt.Errorf("wrap: the indent %w", ErrTooLarge)
+	}
+	return Wrap(limit, indent, text), nil
 }
 
 // Wrap breaks text at spaces into lines of at most limit columns, each after
@@ -147,7 +192,7 @@ func columns(s string) int {
 }
 
 func rule(char string, n int) string {
-	return strings.Repeat(char, min(max(n, 0), 100))
+	return strings.Repeat(char[:min(len(char), maxJoint)], min(max(n, 0), 100))
 }
 
 // ghostOpen begins a table that Outlook for Windows needs, because it knows no

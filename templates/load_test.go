@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +53,7 @@ func TestMistakesNameFileAndLine(t *testing.T) {
 		{"words: syntax", "lang/de.json", "{\n\"by\": \"Von\"\n\"and\": \"und\"}", []string{"lang/de.json:3: "}},
 		{"words: kind", "lang/de.json", "{\"by\": 3}", []string{"lang/de.json:1: ", "want a text"}},
 		{"words: misspelt key", "lang/de.json", "{\n\"by\": \"Von {authors}\",\n\"amd\": \"und\"}", []string{"lang/de.json:3: ", `"amd"`}},
+		{"words: endless", "lang/de.json", `{"by": "` + strings.Repeat("{authors}", 500) + `"}`, []string{"lang/de.json: ", `"by"`}},
 		{"words: no language", "lang/german.json", "{}", []string{"lang/german.json: ", "name of a language"}},
 		{"no text part", "mail/extra.html", "x", []string{"mail/extra.txt: missing"}},
 		{"misspelt page", "pages/feedz.html", "x", []string{"pages/feedz.html: no template has this name", "feeds.html"}},
@@ -94,11 +96,11 @@ func TestOverrides(t *testing.T) {
 		"static/site.css":      {Data: []byte("p{color:red}")},
 		"lang/de.json":         {Data: []byte(`{"and": "und", "unsubscribe": "Abbestellen"}`)},
 	})
-	m, err := s.Digest("brief", DigestView{Subject: "A & B"})
+	m, err := s.Digest(t.Context(), "brief", DigestView{Subject: "A & B"})
 	if err != nil || m.Subject != "A & B" || m.HTML != "<p>A &amp; B</p>" || m.Text != "A & B\n" {
 		t.Errorf("got %+v, %v", m, err)
 	}
-	if _, err := s.Digest("gone", DigestView{}); err == nil || !strings.Contains(err.Error(), "brief, default") {
+	if _, err := s.Digest(t.Context(), "gone", DigestView{}); err == nil || !strings.Contains(err.Error(), "brief, default") {
 		t.Errorf("unknown template: got %v, want the names of those that are", err)
 	}
 	css, err := fs.ReadFile(s.Static(), "site.css")
@@ -113,7 +115,7 @@ func TestOverrides(t *testing.T) {
 	}
 	d := sampleDigests()[0]
 	d.Lang = "de-AT"
-	if m, err := s.Digest("", d); err != nil || !strings.Contains(m.HTML, "Abbestellen") || !strings.Contains(m.HTML, "YOU MIGHT ALSO LIKE") {
+	if m, err := s.Digest(t.Context(), "", d); err != nil || !strings.Contains(m.HTML, "Abbestellen") || !strings.Contains(m.HTML, "YOU MIGHT ALSO LIKE") {
 		t.Errorf("want German where it is given and English elsewhere; %v", err)
 	}
 }
@@ -122,7 +124,7 @@ func TestOverrides(t *testing.T) {
 func TestContentIsNotParsed(t *testing.T) {
 	d := sampleDigests()[0]
 	d.Sections[0].Articles[0].Title = `{{.Unsubscribe}}<script>`
-	m, err := mustLoad(t, nil).Digest("", d)
+	m, err := mustLoad(t, nil).Digest(t.Context(), "", d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,27 +155,51 @@ func TestRenderingIsLimited(t *testing.T) {
 		"endless text":  {`{{range 100000000}}xxxxxxxxxxxxxxxxxxxxxxxxxxxxx{{end}}`, ErrTooLarge},
 		"doubled text":  {`{{$x := "xxxxxxxxxxxxxxxx"}}{{range 60}}{{$x = printf "%s%s" $x $x}}{{end}}`, ErrTooLarge},
 		"padded number": {`{{printf "%1000000d" 1}}`, ErrTooLarge},
+		"much padding":  {`{{printf "` + strings.Repeat("%0999d", 2000) + `" 1}}`, ErrTooLarge},
+		"star":          {`{{printf "%*d" 100000 1}}`, ErrTooLarge},
+		"again, again":  {`{{printf "` + strings.Repeat("%[1]s", 800) + `" "x"}}`, ErrTooLarge},
+		"wide indent":   {`{{$x := printf "%999s" "x"}}{{$x = printf "%s%s" $x $x}}{{wrap 1 $x "a b c d"}}`, ErrTooLarge},
 	} {
 		p, err := newProgram(htmlPart, &words{}, limits{steps: 20_000, depth: 100, bytes: 100_000}, []part{{"mail/x.html", tt.text}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = p.run(nil); !errors.Is(err, tt.want) {
+		if _, err = p.run(t.Context(), nil); !errors.Is(err, tt.want) {
 			t.Errorf("%s: got %v, want %v", name, err, tt.want)
 		}
 	}
 }
 
+// The context ends what the limits would let run for a second.
+func TestRenderingEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	p, err := newProgram(textPart, &words{}, mailLimits(), []part{{"mail/x.txt", `{{range .}}{{if .Stop}}{{end}}{{range 500000}}{{end}}{{end}}`}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.run(ctx, []stopper{{cancel}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the context's end", err)
+	}
+	if out, err := p.run(t.Context(), nil); out != "" || err != nil {
+		t.Errorf("the next run: %q, %v", out, err)
+	}
+}
+
+type stopper struct{ cancel func() }
+
+// Stop is called by the template.
+func (s stopper) Stop() bool { s.cancel(); return true }
+
 func TestProgramsRunAtOnce(t *testing.T) {
 	s := mustLoad(t, nil)
-	want, err := s.Digest("", sampleDigests()[0])
+	want, err := s.Digest(t.Context(), "", sampleDigests()[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan Mail)
 	for range 8 {
 		go func() {
-			m, _ := s.Digest("", sampleDigests()[0])
+			m, _ := s.Digest(t.Context(), "", sampleDigests()[0])
 			done <- m
 		}()
 	}

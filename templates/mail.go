@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -139,12 +140,12 @@ type ConfirmView struct {
 // mailProgram is the two parts of a mail.
 type mailProgram struct{ html, text *program }
 
-func (p mailProgram) render(subject string, view any) (Mail, error) {
-	html, err := p.html.run(view)
+func (p mailProgram) render(ctx context.Context, subject string, view any) (Mail, error) {
+	html, err := p.html.run(ctx, view)
 	if err != nil {
 		return Mail{}, err
 	}
-	text, err := p.text.run(view)
+	text, err := p.text.run(ctx, view)
 	if err != nil {
 		return Mail{}, err
 	}
@@ -227,8 +228,8 @@ func (s *Set) loadMail(src sources, name string) (mailProgram, error) {
 // tried apart, so that both are reported.
 func checkMail[V any](p mailProgram, samples []V) error {
 	for _, v := range samples {
-		_, htmlErr := p.html.run(v)
-		_, textErr := p.text.run(v)
+		_, htmlErr := p.html.run(context.Background(), v)
+		_, textErr := p.text.run(context.Background(), v)
 		if err := errors.Join(htmlErr, textErr); err != nil {
 			return err
 		}
@@ -237,8 +238,8 @@ func checkMail[V any](p mailProgram, samples []V) error {
 }
 
 // Digest renders a digest with the template of that name (empty: DefaultDigest).
-// Equal views give equal bytes.
-func (s *Set) Digest(template string, v DigestView) (Mail, error) {
+// Equal views give equal bytes. When ctx ends, the rendering does.
+func (s *Set) Digest(ctx context.Context, template string, v DigestView) (Mail, error) {
 	if template == "" {
 		template = DefaultDigest
 	}
@@ -246,7 +247,7 @@ func (s *Set) Digest(template string, v DigestView) (Mail, error) {
 	if !ok {
 		return Mail{}, fmt.Errorf("render digest: no template %q; there are %s", template, strings.Join(s.Digests(), ", "))
 	}
-	m, err := p.render(v.Subject, v)
+	m, err := p.render(ctx, v.Subject, v)
 	if err != nil {
 		return Mail{}, fmt.Errorf("render digest: %w", err)
 	}
@@ -255,7 +256,7 @@ func (s *Set) Digest(template string, v DigestView) (Mail, error) {
 
 // Confirm renders the mail that asks whether a sign-up is meant.
 func (s *Set) Confirm(v ConfirmView) (Mail, error) {
-	m, err := s.confirm.render(s.Say(v.Lang, "confirm.subject", "list", v.List.Title), v)
+	m, err := s.confirm.render(context.Background(), s.Say(v.Lang, "confirm.subject", "list", v.List.Title), v)
 	if err != nil {
 		return Mail{}, fmt.Errorf("render confirmation: %w", err)
 	}

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
@@ -47,7 +48,7 @@ const (
 type part struct{ name, text string }
 
 // program is a compiled template that can be run by many at once, each run
-// limited in steps and bytes.
+// limited in steps, bytes and, by its context, in time.
 //
 // text/template cannot be stopped from outside, so it stops itself: every loop
 // and every template has a step counted at its start. The count belongs to an
@@ -68,7 +69,11 @@ type executor interface {
 type instance struct {
 	template executor
 	left     limits
+	ctx      context.Context // of the run
 }
+
+// lookEvery is how many steps are made between two looks at the context.
+const lookEvery = 1024
 
 // step, enter and leave are called by the nodes that guard adds: in every turn
 // of a loop, at the start and at the end of every template.
@@ -76,6 +81,9 @@ func (i *instance) step() (string, error) {
 	i.left.steps--
 	if i.left.steps < 0 {
 		return "", errSteps
+	}
+	if i.left.steps%lookEvery == 0 {
+		return "", i.ctx.Err()
 	}
 	return "", nil
 }
@@ -112,7 +120,7 @@ func newProgram(kind partKind, w *words, l limits, parts []part) (*program, erro
 }
 
 func (p *program) compile() (*instance, error) {
-	i := &instance{left: p.limits}
+	i := &instance{left: p.limits, ctx: context.Background()}
 	if p.kind == htmlPart {
 		return i, p.compileHTML(i)
 	}
@@ -157,8 +165,11 @@ func (p *program) compileText(i *instance) error {
 	return guard(trees)
 }
 
-// run executes the program with view.
-func (p *program) run(view any) (string, error) {
+// run executes the program with view until it ends or ctx does.
+func (p *program) run(ctx context.Context, view any) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
 	i, ok := p.pool.Get().(*instance)
 	if !ok {
 		var err error
@@ -166,11 +177,14 @@ func (p *program) run(view any) (string, error) {
 			return "", err
 		}
 	}
-	i.left = p.limits
+	i.left, i.ctx = p.limits, ctx
 	out := limitedBuilder{left: p.limits.bytes}
 	err := i.template.Execute(&out, view)
+	i.ctx = context.Background()
 	p.pool.Put(i)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return "", fmt.Errorf("%s: %w", p.parts[len(p.parts)-1].name, ctx.Err())
 	case errors.Is(err, errSteps):
 		return "", fmt.Errorf("%s: %w", p.parts[len(p.parts)-1].name, errSteps)
 	case errors.Is(err, errDepth):

@@ -10,10 +10,11 @@
 // Templates are code of the operator, articles are data: content is only ever
 // a value, never parsed. Templates reach nothing but their view: the functions
 // are a closed list without environment, files or network, and each rendering
-// is limited in steps and in bytes (see program).
+// is limited in steps, bytes and time (see program).
 package templates
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -101,7 +102,7 @@ func (s *Set) Page(w io.Writer, name string, view any) error {
 	if !ok {
 		return fmt.Errorf("render page %q: no such template", name)
 	}
-	out, err := p.run(view)
+	out, err := p.run(context.Background(), view)
 	if err != nil {
 		return fmt.Errorf("render page %q: %w", name, err)
 	}

@@ -37,6 +37,17 @@ type phrase struct {
 	forms map[string]string
 }
 
+// maxPhrase bounds a text. It is said with values in it, as often as they stand there.
+const maxPhrase = 4 << 10
+
+func (p phrase) longest() int {
+	n := len(p.plain)
+	for _, form := range p.forms {
+		n = max(n, len(form))
+	}
+	return n
+}
+
 // UnmarshalJSON reads a string or an object of plural forms.
 func (p *phrase) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &p.plain); err == nil {
@@ -61,6 +72,11 @@ func parseWords(src sources) (*words, error) {
 		if err := json.Unmarshal([]byte(src.files[name]), &phrases); err != nil {
 			faults = append(faults, jsonFault(name, src.files[name], err))
 			continue
+		}
+		for key, p := range phrases {
+			if p.longest() > maxPhrase {
+				faults = append(faults, fmt.Errorf("%s: the text of %q is longer than %d bytes", name, key, maxPhrase))
+			}
 		}
 		w.byTag[tag] = phrases
 	}

@@ -95,7 +95,7 @@ func TestTidy(t *testing.T) {
 func TestShippedTemplatesSayNothingUnknown(t *testing.T) {
 	s := mustLoad(t, nil)
 	for _, d := range sampleDigests() {
-		m, err := s.Digest("", d)
+		m, err := s.Digest(t.Context(), "", d)
 		if err != nil {
 			t.Fatal(err)
 		}

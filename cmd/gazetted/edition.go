@@ -23,7 +23,7 @@ func (a *app) editionCommand() *cobra.Command {
 		Long: `An edition is what one slot of a list produced. Its articles are frozen, then
 its deliveries are queued, which takes some seconds for many readers, and sent.`,
 	}
-	c.AddCommand(a.editionPreview(), a.editionRun(), a.editionLs(), a.editionShow())
+	c.AddCommand(a.editionPreview(), a.editionRun(), a.editionRetry(), a.editionLs(), a.editionShow())
 	return c
 }
 
@@ -107,11 +107,7 @@ next slot. A running daemon sends it; so does gazetted delivery run.`,
 					a.say("nobody follows %s %s: no edition", list, frequency)
 				}
 				for _, e := range made {
-					if e.ID == 0 || e.State == news.EditionEmpty {
-						a.say("nothing new in %s %s (%s): no mail", list, e.Frequency, e.Zone)
-						continue
-					}
-					a.say("edition %d: %s for %s (%s, %s)", e.ID, counted(e.Articles, "article"), counted(e.Intended, "subscriber"), e.Frequency, e.Zone)
+					a.sayMade(e)
 				}
 				return nil
 			})
@@ -121,6 +117,46 @@ next slot. A running daemon sends it; so does gazetted delivery run.`,
 	c.Flags().StringVar(&frequency, "frequency", "", "one of its frequencies")
 	_ = c.MarkFlagRequired("list")      // fails only for a flag that does not exist
 	_ = c.MarkFlagRequired("frequency") // likewise
+	return c
+}
+
+func (a *app) sayMade(e news.Edition) {
+	if e.ID == 0 || e.State == news.EditionEmpty {
+		a.say("nothing new in %s %s (%s): no mail", e.ListName, e.Frequency, e.Zone)
+		return
+	}
+	a.say("edition %d: %s for %s (%s, %s)", e.ID, counted(e.Articles, "article"), counted(e.Intended, "subscriber"), e.Frequency, e.Zone)
+}
+
+func (a *app) editionRetry() *cobra.Command {
+	anyNumber := false
+	c := &cobra.Command{
+		Use: "retry ID [--any-number]", Short: "Make an edition that has failed, once its cause is mended", Args: cobra.ExactArgs(1),
+		Long: `Makes an edition that has failed: its reason stands in gazetted edition show.
+The others are made meanwhile; so are the next ones of its list, if they can be,
+and what they carried is not mailed again. An edition with more new articles
+than usual (5,000) fails, too, because a source has likely gone wrong: withdraw
+what is not to be mailed, or let all of it through with --any-number.`,
+		Example: "  gazetted edition retry 12",
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := parseID(args[0])
+			if err != nil {
+				return err
+			}
+			return a.withDaemon(c.Context(), func(d *daemon.Daemon) error {
+				e, err := d.Editor.Retry(c.Context(), id, anyNumber)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(e)
+				}
+				a.sayMade(e)
+				return nil
+			})
+		},
+	}
+	c.Flags().BoolVar(&anyNumber, "any-number", false, "however many articles it has")
 	return c
 }
 

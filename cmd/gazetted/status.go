@@ -39,11 +39,15 @@ func (a *app) showStatus(ctx context.Context, s *store.Store) error {
 	if n := st.Outbox.Counts[news.DeliveryUncertain]; n > 0 {
 		held = counted(n, "mail") + " for you to decide about (see `gazetted uncertain ls`)"
 	}
+	failed := ""
+	if st.FailedEditions > 0 {
+		failed = fmt.Sprintf("%d for you to mend (see `gazetted edition ls` and `gazetted edition retry`)", st.FailedEditions)
+	}
 	articles := fmt.Sprintf("%d released, %d waiting", st.Articles, st.Waiting)
 	return a.fields(st, "sending", sending, "paused lists", strings.Join(st.PausedLists, ", "), "paused relays", strings.Join(st.PausedRelays, ", "),
 		"articles", articles, "sources", sources, "lists", number(st.Lists),
 		"subscribers", fmt.Sprintf("%d, %s", st.Subscribers, counted(st.Active, "active subscription")),
-		"editions under way", number(st.OpenEditions), "mails", tally(st.Outbox.Counts), "held", held, "oldest waiting", clock(st.Outbox.Oldest),
+		"editions under way", number(st.OpenEditions), "editions failed", failed, "mails", tally(st.Outbox.Counts), "held", held, "oldest waiting", clock(st.Outbox.Oldest),
 		"next slot", clock(st.NextSlot), "database", fmt.Sprintf("%s, schema %d", s.Kind(), st.Schema))
 }
 

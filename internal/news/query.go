@@ -56,21 +56,23 @@ const ScopePublish = "publish"
 
 // Status is the state of the whole, for `gazetted status` and health checks.
 type Status struct {
-	Paused       bool        `json:"paused"`
-	PausedLists  []string    `json:"paused_lists,omitempty"`
-	PausedRelays []string    `json:"paused_relays,omitempty"`
-	Schema       int64       `json:"schema"`
-	Articles     int         `json:"articles"` // released
-	Waiting      int         `json:"waiting"`  // found, not yet released
-	LastSeq      int64       `json:"last_seq"`
-	Sources      int         `json:"sources"`
-	Failing      int         `json:"failing_sources"`
-	Lists        int         `json:"lists"`
-	Subscribers  int         `json:"subscribers"`
-	Active       int         `json:"active_subscriptions"`
-	OpenEditions int         `json:"open_editions"`
-	Outbox       OutboxState `json:"outbox"`
-	NextSlot     time.Time   `json:"next_slot,omitzero"`
+	Paused       bool     `json:"paused"`
+	PausedLists  []string `json:"paused_lists,omitempty"`
+	PausedRelays []string `json:"paused_relays,omitempty"`
+	Schema       int64    `json:"schema"`
+	Articles     int      `json:"articles"` // released
+	Waiting      int      `json:"waiting"`  // found, not yet released
+	LastSeq      int64    `json:"last_seq"`
+	Sources      int      `json:"sources"`
+	Failing      int      `json:"failing_sources"`
+	Lists        int      `json:"lists"`
+	Subscribers  int      `json:"subscribers"`
+	Active       int      `json:"active_subscriptions"`
+	OpenEditions int      `json:"open_editions"`
+	// FailedEditions are those that no later edition has made up for.
+	FailedEditions int         `json:"failed_editions,omitempty"`
+	Outbox         OutboxState `json:"outbox"`
+	NextSlot       time.Time   `json:"next_slot,omitzero"`
 }
 
 // CapturedMail is one message in the captured mailbox.

@@ -183,6 +183,35 @@ func (s *Store) FailEdition(ctx context.Context, id int64, note string) error {
 	})
 }
 
+// ReopenEdition lets the caller make an edition that has failed. None is
+// news.ErrNotFound, one that has not failed a *news.FieldError; news.ErrExists
+// says that another edition of its series is being made, news.ErrPaused that
+// the list or everything is paused.
+func (s *Store) ReopenEdition(ctx context.Context, id int64, lease time.Duration) (news.Edition, news.List, error) {
+	var (
+		e news.Edition
+		l news.List
+	)
+	err := s.write(ctx, fmt.Sprintf("reopen edition %d", id), func(t *tx) (err error) {
+		if e, l, err = t.editionAndList(id); err != nil {
+			return err
+		}
+		if paused, err := t.paused(); err != nil || paused || l.Paused {
+			return errors.Join(err, news.ErrPaused)
+		}
+		n, err := t.exec(`UPDATE editions SET state = 'open', note = '', taken = 1, leased_until = $1 WHERE id = $2 AND state = 'failed'`, ms(t.lease.Add(lease)), id)
+		if err != nil { // of the unique key: see editions_open
+			return err
+		}
+		if n == 0 {
+			return &news.FieldError{Field: "edition", Value: fmt.Sprint(id), Want: fmt.Sprintf("one that has failed; this one is %s", e.State)}
+		}
+		e, err = t.editionByID(id)
+		return err
+	})
+	return e, l, err
+}
+
 // Edition returns one edition with the counts of its deliveries, or news.ErrNotFound.
 func (s *Store) Edition(ctx context.Context, id int64) (news.Edition, error) {
 	var e news.Edition

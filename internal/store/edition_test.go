@@ -75,3 +75,81 @@ func TestEditionsArePagedNewestFirst(t *testing.T) {
 		}
 	})
 }
+
+func TestAFailedEditionIsMadeOnceItsCauseIsMended(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		l := w.list(daily("world"))
+		w.follow("world", "ana", "daily")
+		ctx := t.Context()
+		failed := func() int {
+			t.Helper()
+			st, err := w.db.Status(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return st.FailedEditions
+		}
+		fail := func(article, at string) news.Edition {
+			t.Helper()
+			w.publish(article)
+			w.until(at)
+			e, _ := w.take()
+			if err := w.db.FailEdition(ctx, e.ID, "template: broken"); err != nil {
+				t.Fatal(err)
+			}
+			return e
+		}
+		e := fail("a", "2026-03-03T06:00:00Z")
+		if failed() != 1 {
+			t.Errorf("%d failed", failed())
+		}
+		l.Paused = true
+		if err := w.db.SetList(ctx, l); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := w.db.ReopenEdition(ctx, e.ID, lease); !errors.Is(err, news.ErrPaused) {
+			t.Errorf("of a paused list: %v", err)
+		}
+		l.Paused = false
+		if err := w.db.SetList(ctx, l); err != nil {
+			t.Fatal(err)
+		}
+		again, list, err := w.db.ReopenEdition(ctx, e.ID, lease)
+		if err != nil || again.State != news.EditionOpen || again.Note != "" || list.Name != "world" {
+			t.Fatalf("%+v, %v", again, err)
+		}
+		w.takeNone() // it has a maker
+		var wrong *news.FieldError
+		if _, _, err := w.db.ReopenEdition(ctx, e.ID, lease); !errors.As(err, &wrong) {
+			t.Errorf("an open one: %v", err)
+		}
+		if _, _, err := w.db.ReopenEdition(ctx, 99, lease); !errors.Is(err, news.ErrNotFound) {
+			t.Errorf("%v", err)
+		}
+		w.close(w.plan(again, list))
+		w.send()
+		if w.got("ana") != "a" || failed() != 0 {
+			t.Errorf("%q, %d failed", w.got("ana"), failed())
+		}
+		// One that the next one has made up for serves nobody twice.
+		e = fail("b", "2026-03-04T06:00:00Z")
+		w.publish("c")
+		w.until("2026-03-05T06:00:00Z")
+		next, _ := w.take()
+		if _, _, err := w.db.ReopenEdition(ctx, e.ID, lease); !errors.Is(err, news.ErrExists) {
+			t.Errorf("while the next one is made: %v", err)
+		}
+		w.close(w.plan(next, list))
+		if failed() != 0 {
+			t.Errorf("%d failed", failed())
+		}
+		if again, _, err = w.db.ReopenEdition(ctx, e.ID, lease); err != nil {
+			t.Fatal(err)
+		}
+		w.close(w.plan(again, list))
+		w.send()
+		if w.got("ana") != "a | b c" {
+			t.Errorf("%q", w.got("ana"))
+		}
+	})
+}

@@ -45,7 +45,7 @@ func checkPlans(t *testing.T, db *dbtest.DB, when string) {
 		"batch":      {"SEARCH p USING COVERING INDEX subscriptions_audience (list_id=? AND frequency=? AND zone=? AND topics=? AND language=? AND served_through=? AND rowid>?)", "Scan using subscriptions_"},
 		"queue":      {"SEARCH p USING INDEX subscriptions_audience (list_id=? AND frequency=? AND zone=? AND topics=? AND language=? AND served_through=? AND rowid>? AND rowid<?)", "Scan using subscriptions_"},
 		"move":       {"SEARCH d USING INTEGER PRIMARY KEY (rowid>?)", "using deliveries_pkey"},
-		"tally":      {"SEARCH deliveries USING COVERING INDEX deliveries_edition (edition_id=?)", "on deliveries_"},
+		"tally":      {"SEARCH deliveries USING COVERING INDEX deliveries_edition (edition_id=?)", "deliveries_"},
 		"oldest":     {"SEARCH d USING COVERING INDEX deliveries_edition (edition_id=? AND state=?)", "deliveries_edition"},
 		"accept":     {"SEARCH deliveries USING INTEGER PRIMARY KEY", "Index Scan using deliveries_"},
 		"dot":        {"SEARCH deliveries USING INTEGER PRIMARY KEY", "Index Scan using deliveries_"},

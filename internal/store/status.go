@@ -24,6 +24,7 @@ func (s *Store) Status(ctx context.Context) (news.Status, error) {
 			Subscribers int   `db:"subscribers"`
 			Active      int   `db:"active"`
 			Open        int   `db:"open"`
+			Failed      int   `db:"failed"`
 			NextSlot    int64 `db:"next_slot"`
 		}
 		if err := t.get(&r, `SELECT
@@ -36,11 +37,14 @@ func (s *Store) Status(ctx context.Context) (news.Status, error) {
 			(SELECT count(*) FROM subscribers) AS subscribers,
 			(SELECT count(*) FROM subscriptions WHERE state = 'active') AS active,
 			(SELECT count(*) FROM editions WHERE state IN ('open', 'queueing', 'closed')) AS open,
+			(SELECT count(*) FROM editions f WHERE f.state = 'failed' AND NOT EXISTS (SELECT 1 FROM editions e
+				WHERE e.list_id = f.list_id AND e.frequency = f.frequency AND e.zone = f.zone AND e.cutoff_seq >= f.cutoff_seq AND e.id <> f.id
+				AND e.state IN ('queueing', 'closed', 'done', 'empty'))) AS failed,
 			(SELECT coalesce(min(next_due_at), 0) FROM schedules WHERE next_due_at > 0) AS next_slot`); err != nil {
 			return err
 		}
 		st.Articles, st.Waiting, st.LastSeq, st.Sources, st.Failing = r.Articles, r.Waiting, r.LastSeq, r.Sources, r.Failing
-		st.Lists, st.Subscribers, st.Active, st.OpenEditions = r.Lists, r.Subscribers, r.Active, r.Open
+		st.Lists, st.Subscribers, st.Active, st.OpenEditions, st.FailedEditions = r.Lists, r.Subscribers, r.Active, r.Open, r.Failed
 		st.NextSlot = at(r.NextSlot)
 		if err := t.outbox(&st.Outbox); err != nil {
 			return err
