@@ -21,19 +21,21 @@ import (
 // reference: `toml` is the key, `doc` its explanation, `example` a value shown
 // commented out where the default is empty.
 type Config struct {
-	Database  string        `toml:"database" doc:"Where everything is kept: sqlite:PATH (relative to this file) or postgres://USER@HOST/NAME."`
-	Listen    string        `toml:"listen" doc:"Address and port that the web server listens on."`
-	PublicURL string        `toml:"public_url" doc:"The URL under which readers reach the web server. All links in mails and feeds begin with it."`
-	Site      SiteConfig    `toml:"site" doc:"The publication that the feeds and mails speak for."`
-	Mail      MailConfig    `toml:"mail" doc:"How mail leaves."`
-	Bounce    BounceConfig  `toml:"bounce" doc:"Where mail that comes back is collected."`
-	Hooks     HooksConfig   `toml:"hooks" doc:"Mail providers that tell of bounces and complaints over HTTP."`
-	Feeds     FeedsConfig   `toml:"feeds" doc:"What feeds carry."`
-	Web       WebConfig     `toml:"web" doc:"Who may see what of the web server."`
-	Fetch     FetchConfig   `toml:"fetch" doc:"What the watcher may reach."`
-	Templates string        `toml:"templates" doc:"A folder whose files replace shipped templates of the same name. Empty: none." example:"templates"`
-	Log       LogConfig     `toml:"log" doc:"What is written to standard error."`
-	Drain     news.Duration `toml:"drain" doc:"How long a stopping daemon may take to finish the mails that it has begun."`
+	Database  string       `toml:"database" doc:"Where everything is kept: sqlite:PATH (relative to this file) or postgres://USER@HOST/NAME."`
+	Listen    string       `toml:"listen" doc:"Address and port that the web server listens on."`
+	PublicURL string       `toml:"public_url" doc:"The URL under which readers reach the web server. All links in mails and feeds begin with it."`
+	Site      SiteConfig   `toml:"site" doc:"The publication that the feeds and mails speak for."`
+	Mail      MailConfig   `toml:"mail" doc:"How mail leaves."`
+	Bounce    BounceConfig `toml:"bounce" doc:"Where mail that comes back is collected."`
+	Hooks     HooksConfig  `toml:"hooks" doc:"Mail providers that tell of bounces and complaints over HTTP."`
+	Feeds     FeedsConfig  `toml:"feeds" doc:"What feeds carry."`
+	Web       WebConfig    `toml:"web" doc:"Who may see what of the web server."`
+	Fetch     FetchConfig  `toml:"fetch" doc:"What the watcher may reach."`
+	Templates string       `toml:"templates" doc:"A folder whose files replace shipped templates of the same name. Empty: none." example:"templates"`
+	Log       LogConfig    `toml:"log" doc:"What is written to standard error."`
+	// SynchronousFailover is a promise of the operator's, which nothing here can check.
+	SynchronousFailover bool          `toml:"synchronous_failover" doc:"PostgreSQL: every server that may take over is a synchronous standby, so that a fail-over loses nothing, and sending goes on by itself. Otherwise it is paused until gazetted resume (docs/postgresql.md)."`
+	Drain               news.Duration `toml:"drain" doc:"How long a stopping daemon may take to finish the mails that it has begun."`
 	// Dir is where the file lies; relative paths start there. Not a key.
 	Dir string `toml:"-"`
 }

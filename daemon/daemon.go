@@ -61,6 +61,7 @@ type Daemon struct {
 	dkim      *mail.DKIM    // nil: mail is not signed here
 	web       *web.Server
 	unlock    func() error
+	halt      news.Halt // as it was logged; of lookAtHalt alone
 }
 
 // New builds the stages. The caller closes the Daemon.

@@ -109,6 +109,9 @@ func (d *Daemon) schedule(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := job("halt", haltsEvery, d.lookAtHalt); err != nil {
+		return err
+	}
 	if _, err := job("purge", purgeEvery, func(ctx context.Context) error {
 		_, err := d.Store.PurgePending(ctx)
 		return err

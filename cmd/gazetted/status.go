@@ -27,10 +27,6 @@ func (a *app) showStatus(ctx context.Context, s *store.Store) error {
 	if err != nil {
 		return err
 	}
-	sending := "on"
-	if st.Paused {
-		sending = "paused"
-	}
 	sources := number(st.Sources)
 	if st.Failing > 0 {
 		sources += fmt.Sprintf(", %d failing (see `gazetted source ls`)", st.Failing)
@@ -44,7 +40,7 @@ func (a *app) showStatus(ctx context.Context, s *store.Store) error {
 		failed = fmt.Sprintf("%d for you to mend (see `gazetted edition ls` and `gazetted edition retry`)", st.FailedEditions)
 	}
 	articles := fmt.Sprintf("%d released, %d waiting", st.Articles, st.Waiting)
-	return a.fields(st, "sending", sending, "paused lists", strings.Join(st.PausedLists, ", "), "paused relays", strings.Join(st.PausedRelays, ", "),
+	return a.fields(st, "sending", st.Halt.Explain(), "paused lists", strings.Join(st.PausedLists, ", "), "paused relays", strings.Join(st.PausedRelays, ", "),
 		"articles", articles, "sources", sources, "lists", number(st.Lists),
 		"subscribers", fmt.Sprintf("%d, %s", st.Subscribers, counted(st.Active, "active subscription")),
 		"editions under way", number(st.OpenEditions), "editions failed", failed, "mails", tally(st.Outbox.Counts), "held", held, "oldest waiting", clock(st.Outbox.Oldest),

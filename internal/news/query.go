@@ -56,7 +56,8 @@ const ScopePublish = "publish"
 
 // Status is the state of the whole, for `gazetted status` and health checks.
 type Status struct {
-	Paused       bool     `json:"paused"`
+	Paused       bool     `json:"paused"` // everything, for the reason in Halt
+	Halt         Halt     `json:"halt,omitempty"`
 	PausedLists  []string `json:"paused_lists,omitempty"`
 	PausedRelays []string `json:"paused_relays,omitempty"`
 	Schema       int64    `json:"schema"`

@@ -109,15 +109,16 @@ func acceptQuery(d dialect) string {
 }
 
 // What the statements about dots have in common.
-const (
-	dotOurs   = ` WHERE deliveries.id = o.id AND deliveries.token = o.token AND o.token <> '' AND deliveries.state = 'claimed'`
-	dotPaused = `(EXISTS (SELECT 1 FROM settings WHERE name = 'paused' AND value = 'true' OR name = o.relay)
-		OR EXISTS (SELECT 1 FROM lists l WHERE l.id = deliveries.list_id AND l.paused))`
-)
+const dotOurs = ` WHERE deliveries.id = o.id AND deliveries.token = o.token AND o.token <> '' AND deliveries.state = 'claimed'`
+
+func dotPaused(d dialect) string {
+	return `(EXISTS (SELECT 1 FROM settings WHERE name = 'paused' AND value = 'true' OR name = o.relay)
+		OR EXISTS (SELECT 1 FROM lists l WHERE l.id = deliveries.list_id AND l.paused)` + d.orMoved + `)`
+}
 
 func dotQuery(d dialect) string {
 	return `UPDATE deliveries SET state = 'dot_pending', next_at = o.at + deliveries.lease FROM ` + d.settled + ` AS o` +
-		dotOurs + ` AND deliveries.next_at > o.at AND NOT ` + dotPaused + ` RETURNING deliveries.id`
+		dotOurs + ` AND deliveries.next_at > o.at AND NOT ` + dotPaused(d) + ` RETURNING deliveries.id`
 }
 
 // markDots moves claimed deliveries to dot_pending by compare-and-set, and says
@@ -149,7 +150,7 @@ func (t *tx) markDots(dots []news.Dot, may []bool) error {
 		return nil
 	}
 	_, err = t.exec(`UPDATE deliveries SET state = 'deferred', token = '', next_at = $2, attempts = attempts - 1 FROM `+t.d.settled+` AS o`+
-		dotOurs+` AND `+dotPaused, list, ms(t.now))
+		dotOurs+` AND `+dotPaused(t.d), list, ms(t.now))
 	return err
 }
 

@@ -42,6 +42,9 @@ type dialect struct {
 	// read: it plans by averages, which may be older than the latest edition, and
 	// would walk over all people for each small group of them.
 	audience string
+	// server tells which server answers; '' where there is none. orMoved goes on
+	// with a condition: or it is not the one that was accepted.
+	server, orMoved string
 	// versionTable counts the tables in which goose keeps the schema's version:
 	// where tables are listed differs.
 	versionTable string
@@ -71,6 +74,7 @@ func sqliteDialect() dialect {
 		texts:    "IN (SELECT value FROM json_each(%s))",
 		settled: `(SELECT value ->> 'id' AS id, value ->> 'token' AS token, value ->> 'relay' AS relay, value ->> 'at' AS at, value ->> 'code' AS code,
 			value ->> 'enhanced' AS enhanced, value ->> 'reply' AS reply, value ->> 'state' AS state FROM json_each($1) LIMIT -1)`,
+		server:       `''`,
 		versionTable: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`,
 		// SQLite reads $1 as a parameter *named* "$1"; ?1 is its ordinal form.
 		bind: func(q string) string { return strings.ReplaceAll(q, "$", "?") },
@@ -98,6 +102,10 @@ func postgresDialect() dialect {
 		texts:      "= ANY (ARRAY(SELECT v FROM jsonb_array_elements_text(%s::jsonb) AS v))",
 		settled: `(SELECT id, token, relay, at, code, enhanced, reply, state FROM jsonb_to_recordset($1::jsonb)
 			AS r (id bigint, token text, relay text, at bigint, code bigint, enhanced text, reply text, state text))`,
+		server: `server_cluster() || '/' || server_timeline()`,
+		// The timeline alone, which costs a microsecond: a mail is claimed only
+		// where the cluster is the same, too.
+		orMoved:      ` OR NOT EXISTS (SELECT 1 FROM settings WHERE name = 'server' AND split_part(value, '/', 2) = server_timeline())`,
 		versionTable: `SELECT count(*) FROM pg_catalog.pg_class WHERE relkind = 'r' AND relname = 'goose_db_version' AND pg_catalog.pg_table_is_visible(oid)`,
 		clock:        `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`,
 		bind:         func(q string) string { return q },

@@ -218,7 +218,7 @@ func (s *Store) savepoint(ctx context.Context, k *ticket, single bool) error {
 			return err
 		}
 	}
-	k.call(&tx{q: p, ctx: ctx, d: s.d, now: s.clock(), lease: s.leases.now()})
+	k.call(&tx{q: p, ctx: ctx, d: s.d, schema: s.schema, now: s.clock(), lease: s.leases.now()})
 	if single {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"gazetted/internal/news"
 	"gazetted/migrations"
 )
 
@@ -23,9 +24,9 @@ func (s *Store) provider() (*goose.Provider, error) {
 	return goose.NewProvider(dialect, s.writer.DB, steps, goose.WithDisableGlobalRegistry(true))
 }
 
-// Migrate brings the schema up to this binary's. It refuses with
-// ErrNewerSchema a database that a newer binary has written, and a PostgreSQL
-// standby. Steps that another process applies at the same time are waited for.
+// Migrate brings the schema up to this binary's. It refuses a PostgreSQL
+// standby, and what CheckSchema refuses. Steps that another process applies at
+// the same time are waited for.
 func (s *Store) Migrate(ctx context.Context) error {
 	unlock, err := s.lockSchema(ctx)
 	if err != nil {
@@ -36,11 +37,8 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if have > want {
-		return fmt.Errorf("migrate: schema %d, this binary knows %d: %w", have, want, ErrNewerSchema)
-	}
-	if have == want {
-		return nil
+	if have >= want {
+		return s.CheckSchema(ctx)
 	}
 	for {
 		p, err := s.provider()
@@ -89,13 +87,6 @@ func (s *Store) lockSchema(ctx context.Context) (unlock func(), err error) {
 // Schema returns the version of the database and the newest that this binary
 // knows; 0 is a database without our tables. It only reads.
 func (s *Store) Schema(ctx context.Context) (have, want int64, err error) {
-	p, err := s.provider()
-	if err != nil {
-		return 0, 0, fmt.Errorf("read schema version: %w", err)
-	}
-	for _, src := range p.ListSources() {
-		want = max(want, src.Version)
-	}
 	err = s.read(ctx, "read schema version", func(t *tx) error {
 		var tables int
 		if err := t.get(&tables, t.d.versionTable); err != nil || tables == 0 {
@@ -103,20 +94,39 @@ func (s *Store) Schema(ctx context.Context) (have, want int64, err error) {
 		}
 		return t.get(&have, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`)
 	})
-	return have, want, err
+	return have, s.schema, err
 }
 
-// CheckSchema is nil if the database has the schema of this binary, else
-// ErrOlderSchema or ErrNewerSchema.
+// CheckSchema is nil if this binary may work on the database: it has the
+// binary's schema, or a newer one that was made for older binaries, too (see
+// oldest_schema in the migrations), as while replicas are replaced one by one.
+// Else it is ErrOlderSchema or ErrNewerSchema.
 func (s *Store) CheckSchema(ctx context.Context) error {
 	have, want, err := s.Schema(ctx)
 	switch {
 	case err != nil:
 		return err
-	case have > want:
-		return fmt.Errorf("schema %d, this binary knows %d: %w", have, want, ErrNewerSchema)
 	case have < want:
 		return fmt.Errorf("schema %d, this binary needs %d: %w", have, want, ErrOlderSchema)
+	case have == want:
+		return nil
 	}
-	return nil
+	h, err := s.Halted(ctx)
+	if err == nil && h == news.HaltSchema {
+		err = fmt.Errorf("schema %d, this binary knows %d: %w", have, want, ErrNewerSchema)
+	}
+	return err
+}
+
+// newestStep is the schema of this binary.
+func (s *Store) newestStep() (int64, error) {
+	p, err := s.provider()
+	if err != nil {
+		return 0, fmt.Errorf("read migrations: %w", err)
+	}
+	newest := int64(0)
+	for _, step := range p.ListSources() {
+		newest = max(newest, step.Version)
+	}
+	return newest, nil
 }

@@ -64,7 +64,7 @@ func checkPlans(t *testing.T, db *dbtest.DB, when string) {
 			t.Errorf("%s, %s: no %q in\n%s", when, name, step, plan)
 		}
 		for _, scan := range []string{"SCAN p", "SCAN s", "SCAN deliveries", "Seq Scan on deliveries", "Seq Scan on subscri"} {
-			if strings.Contains(plan, scan) {
+			if strings.Contains(strings.ReplaceAll(plan, "SCAN settings", ""), scan) { // of settings there are a handful
 				t.Errorf("%s, %s reads a whole table:\n%s", when, name, plan)
 			}
 		}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -59,14 +58,18 @@ func (t *tx) secrets() ([]news.Secret, error) {
 	return out, nil
 }
 
-// SetPaused stops or resumes all sending. Watching and feeds go on.
+// SetPaused stops or resumes all sending. Watching and feeds go on. To resume
+// also accepts the server that the database has moved to.
 func (s *Store) SetPaused(ctx context.Context, paused bool) error {
 	return s.write(ctx, "pause", func(t *tx) error {
 		t.wake(news.WakeLists)
 		t.wake(news.WakeOutbox)
-		value := "false"
-		if paused {
-			value = "true"
+		value := "true"
+		if !paused {
+			value = "false"
+			if err := t.acceptServer(); err != nil {
+				return err
+			}
 		}
 		_, err := t.exec(`INSERT INTO settings (name, value) VALUES ('paused', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, value)
 		return err
@@ -83,13 +86,10 @@ func (s *Store) Paused(ctx context.Context) (bool, error) {
 	return paused, err
 }
 
+// paused tells whether nothing at all may be sent, for whatever reason.
 func (t *tx) paused() (bool, error) {
-	var v string
-	err := t.get(&v, `SELECT value FROM settings WHERE name = 'paused'`)
-	if errors.Is(err, news.ErrNotFound) {
-		return false, nil
-	}
-	return v == "true", err
+	h, err := t.halted()
+	return h != "", err
 }
 
 type keyRow struct {

@@ -108,9 +108,10 @@ func (t *tx) outbox(o *news.OutboxState) error {
 
 // pauses reads all that an operator may have stopped.
 func (t *tx) pauses(st *news.Status) (err error) {
-	if st.Paused, err = t.paused(); err != nil {
+	if st.Halt, err = t.halted(); err != nil {
 		return err
 	}
+	st.Paused = st.Halt != ""
 	if err := t.all(&st.PausedLists, `SELECT name FROM lists WHERE paused ORDER BY name`); err != nil {
 		return err
 	}

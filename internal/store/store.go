@@ -62,6 +62,7 @@ type Store struct {
 	writer *sqlx.DB
 	reader *sqlx.DB // the same as writer on PostgreSQL
 	conns  int      // that PostgreSQL may be asked for
+	schema int64    // of this binary
 	group  *group   // shares commits; nil on PostgreSQL
 	now    func() time.Time
 	shared func() time.Time
@@ -121,6 +122,9 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.leases.begin(shared, s.clock())
+	if s.schema, err = s.newestStep(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 

@@ -16,12 +16,13 @@ import (
 // tx is one transaction. After an error the transaction is over: the callback
 // returns it and never goes on.
 type tx struct {
-	q     querier
-	ctx   context.Context
-	d     dialect
-	now   time.Time // of the wall clock
-	lease time.Time // of the clock by which leases end, see leaseClock
-	wakes []news.Wake
+	q      querier
+	ctx    context.Context
+	d      dialect
+	schema int64     // of this binary
+	now    time.Time // of the wall clock
+	lease  time.Time // of the clock by which leases end, see leaseClock
+	wakes  []news.Wake
 }
 
 // maxTries bounds how often a transaction that lost a race is run.
@@ -90,7 +91,7 @@ func (s *Store) try(ctx context.Context, db *sqlx.DB, o *sql.TxOptions, f func(*
 	if err != nil {
 		return nil, err
 	}
-	t := &tx{q: raw, ctx: ctx, d: s.d, now: s.clock(), lease: s.leases.now()}
+	t := &tx{q: raw, ctx: ctx, d: s.d, schema: s.schema, now: s.clock(), lease: s.leases.now()}
 	defer func() { _ = raw.Rollback() }() // after Commit it does nothing
 	if err := f(t); err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
-	_, err := s.o.Store.Status(ctx)
+	st, err := s.o.Store.Status(ctx)
 	if err == nil && s.o.Ready != nil {
 		err = s.o.Ready(ctx)
 	}
@@ -43,6 +43,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 		return say(w, http.StatusServiceUnavailable, "not ready\n")
+	}
+	if st.Halt != "" { // readers are served all the same
+		return say(w, http.StatusOK, "ready; sending is paused ("+string(st.Halt)+")\n")
 	}
 	return say(w, http.StatusOK, "ready\n")
 }
