@@ -16,6 +16,9 @@ type TermKind string
 const (
 	KindCategory TermKind = "category"
 	KindTag      TermKind = "tag"
+	// KindAny, in a TermRef, is whichever term has the name already, else a
+	// category: the source does not tell the two apart.
+	KindAny TermKind = ""
 )
 
 // Term is a category or a tag. Its ID is stable; its name and slug may change,

@@ -200,6 +200,17 @@ func (m *memStore) WithdrawArticles(_ context.Context, _ int64, ids []string) (i
 	return n, nil
 }
 
+func (m *memStore) RenameArticles(_ context.Context, _ int64, pairs [][2]string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range pairs {
+		m.found[p[1]], m.state[p[1]] = m.found[p[0]], m.state[p[0]]
+		delete(m.found, p[0])
+		delete(m.state, p[0])
+	}
+	return nil
+}
+
 func (m *memStore) MoveSource(_ context.Context, id int64, location string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

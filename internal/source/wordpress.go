@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,10 +45,11 @@ const (
 type wordPress struct {
 	cleaner *Cleaner
 	client  *Client
+	reader  *feedReader // of the site's feed, where the API is closed
 }
 
 func newWordPress(c *Cleaner, client *Client) *wordPress {
-	return &wordPress{cleaner: c, client: client}
+	return &wordPress{cleaner: c, client: client, reader: newFeedReader()}
 }
 
 // wpCursor is what a look leaves for the next.
@@ -57,7 +59,10 @@ type wpCursor struct {
 	SweptAt   time.Time `json:"swept_at,omitzero"`
 	TermsAt   time.Time `json:"terms_at,omitzero"`
 	TermsHash string    `json:"terms_hash,omitempty"`
-	Fresh     []int64   `json:"fresh,omitempty"` // found by the last look
+	Fresh     []int64   `json:"fresh,omitempty"`    // found by the last look
+	ClosedAt  time.Time `json:"closed_at,omitzero"` // when the API last refused us
+	ClosedBy  string    `json:"closed_by,omitempty"`
+	Move      moving    `json:"move,omitzero"`
 }
 
 // wpLook is one look at one site.
@@ -71,6 +76,10 @@ type wpLook struct {
 	terms   map[int64]wpTerm // read in this look
 	users   map[int64]wpUser
 	noUsers bool // the site does not tell
+	// open: the API has listed posts in this look.
+	open bool
+	// familiar: the site shows posts that the store knows.
+	familiar bool
 }
 
 func (w *wordPress) look(ctx context.Context, j *job) (outcome, error) {
@@ -84,23 +93,21 @@ func (w *wordPress) look(ctx context.Context, j *job) (outcome, error) {
 			return outcome{}, err // a FieldError speaks for itself
 		}
 	}
-	if l.cursor.API == "" {
-		root, err := findAPI(ctx, w.client, j.src.Location)
-		if err != nil {
-			return outcome{}, err
-		}
-		l.cursor.API = root
-	}
 	l.api = &wpAPI{client: w.client, root: l.cursor.API}
-	more, err := l.run(ctx)
+	if c := &l.cursor; !c.ClosedAt.IsZero() && !l.past(c.ClosedAt, wpAskAgain) && !l.accept {
+		return l.instead(ctx, w.reader, errors.New(c.ClosedBy))
+	}
+	more, err := l.throughAPI(ctx)
+	if !l.open && restClosed(err) {
+		l.cursor.ClosedAt, l.cursor.ClosedBy = l.started.UTC(), oneLine(err.Error(), maxNote)
+		return l.instead(ctx, w.reader, err)
+	}
 	if err != nil {
-		var status *StatusError
-		if errors.As(err, &status) && status.Code == 404 {
-			l.cursor.API = "" // moved: look for it again
-		}
 		return outcome{cursor: l.save()}, err
 	}
-	out := outcome{cursor: l.save(), complete: !more}
+	l.cursor.ClosedAt, l.cursor.ClosedBy = time.Time{}, ""
+	moved := l.moved()
+	out := outcome{cursor: l.save(), complete: !more, moved: moved}
 	settle := time.Duration(j.src.Settings.Settle)
 	switch {
 	case more:
@@ -110,6 +117,55 @@ func (w *wordPress) look(ctx context.Context, j *job) (outcome, error) {
 		out.again = min(max(settle*2/3, news.MinPoll), time.Duration(j.src.Settings.Poll))
 	}
 	return out, nil
+}
+
+// instead reads the feed in place of the API.
+func (l *wpLook) instead(ctx context.Context, reader *feedReader, cause error) (outcome, error) {
+	complete, err := l.readFeed(ctx, reader, cause)
+	if err != nil {
+		l.cursor.ClosedAt, l.cursor.ClosedBy = time.Time{}, "" // then the API is asked again next time
+	}
+	return outcome{cursor: l.save(), complete: complete}, err
+}
+
+// throughAPI finds the API, if need be, and does the look. One that is not
+// where it was is looked for once more.
+func (l *wpLook) throughAPI(ctx context.Context) (more bool, err error) {
+	for {
+		was := l.cursor.API
+		if was == "" {
+			root, err := findAPI(ctx, l.api.client, l.src.Location)
+			if err != nil {
+				return false, err
+			}
+			l.cursor.API, l.api.root = root, root
+		}
+		more, err = l.run(ctx)
+		var status *StatusError
+		if l.open || was == "" || !errors.As(err, &status) || status.Code != 404 {
+			return more, err
+		}
+		l.cursor.API = ""
+	}
+}
+
+// moved follows a site to another host, or to https, once its API has
+// redirected there for long enough. It returns the new location.
+func (l *wpLook) moved() string {
+	to := ""
+	if u, err := url.Parse(l.src.Location); err == nil && l.api.moved != nil {
+		if root, err := url.Parse(l.api.root); err == nil && (root.Host != l.api.moved.Host || root.Scheme != l.api.moved.Scheme) {
+			u.Scheme, u.Host = l.api.moved.Scheme, l.api.moved.Host
+			to = u.String()
+		}
+	}
+	location := l.cursor.Move.saw(to, l.src.Location, l.familiar, l.started)
+	if location != "" {
+		l.cursor.API = "" // to be found there
+	} else if l.cursor.Move.To != "" {
+		l.notes.add(l.cursor.Move.note(l.src.Location))
+	}
+	return location
 }
 
 func (l *wpLook) save() string {
@@ -126,20 +182,13 @@ func (l *wpLook) run(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	known := make(map[int64]news.Known, len(all))
-	live := 0
-	for _, k := range all {
-		if id, err := strconv.ParseInt(k.NativeID, 10, 64); err == nil {
-			known[id] = k
-			if k.State != news.ArticleWithdrawn {
-				live++
-			}
-		}
-	}
+	index := newWPIndex(all)
+	known, live := index.known, index.live
 	posts, total, full, err := l.brief(ctx, len(known) == 0 || l.src.ActivatedAt.IsZero())
 	if err != nil {
 		return false, err
 	}
+	l.open = true
 	if full && len(posts) == 0 && live > 0 && !l.accept {
 		return false, &OddAnswerError{URL: l.src.Location, Text: "an empty list of posts"}
 	}
@@ -147,6 +196,18 @@ func (l *wpLook) run(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	changed, fresh := compare(posts, known)
+	l.familiar = len(fresh) < len(posts)
+	if !full && len(fresh) > len(posts)/2 {
+		// A burst, or a site made anew with other ids: a sweep tells.
+		if posts, total, err = l.api.sweep(ctx); err != nil {
+			return false, err
+		}
+		full = true
+		changed, fresh = compare(posts, known)
+	}
+	if err := l.sameUnderOtherID(ctx, posts, index, full); err != nil {
+		return false, err
+	}
 	done, err := l.fetch(ctx, changed)
 	if err != nil {
 		return false, err
@@ -232,6 +293,38 @@ func compare(posts map[int64]wpBrief, known map[int64]news.Known) (changed, fres
 		fresh = fresh[len(fresh)-wpFresh:]
 	}
 	return changed, fresh
+}
+
+// sameUnderOtherID finds posts that have the slug of a known one which is there
+// no more: an import has given the site's posts other ids. That of so many is
+// held for the operator, who may accept the new ids as the old posts'.
+func (l *wpLook) sameUnderOtherID(ctx context.Context, posts map[int64]wpBrief, index *wpIndex, full bool) error {
+	if !full || l.src.ActivatedAt.IsZero() {
+		return nil
+	}
+	var ids [][2]string // old, new
+	for id, p := range posts {
+		if _, ok := index.known[id]; ok {
+			continue
+		}
+		old := index.slugs[strings.ToLower(p.Slug)]
+		if _, there := posts[old]; old > 0 && !there {
+			ids = append(ids, [2]string{strconv.FormatInt(old, 10), strconv.FormatInt(id, 10)})
+		}
+	}
+	if err := l.guardRenamed(len(ids), len(posts)); err != nil || !l.accept || len(ids) == 0 {
+		return err
+	}
+	if err := l.job.store.RenameArticles(ctx, l.src.ID, ids); err != nil {
+		return fmt.Errorf("rename articles: %w", err)
+	}
+	for _, pair := range ids {
+		old, _ := strconv.ParseInt(pair[0], 10, 64) // made above
+		id, _ := strconv.ParseInt(pair[1], 10, 64)
+		index.known[id] = index.known[old]
+		delete(index.known, old)
+	}
+	return nil
 }
 
 // fetch reads posts in full and stores them, a page at a time; it returns how

@@ -21,6 +21,8 @@ import (
 type OddAnswerError struct {
 	URL  string
 	Text string // what came instead
+	// noJSON: a page for people, or nothing, where an API should answer.
+	noJSON bool
 }
 
 // Error names the URL and what came.
@@ -32,7 +34,8 @@ func (e *OddAnswerError) Temporary() bool { return true }
 // wpAPI speaks to the REST API of one site.
 type wpAPI struct {
 	client *Client
-	root   string // "https://a.example/wp-json/" or "https://a.example/?rest_route=/"
+	root   string   // "https://a.example/wp-json/" or "https://a.example/?rest_route=/"
+	moved  *url.URL // where permanent redirects led from the root's host; nil: nowhere
 }
 
 // endpoint is the URL of a route below wp/v2.
@@ -73,6 +76,9 @@ func (a *wpAPI) list(ctx context.Context, route, query string) (items []json.Raw
 	if err := decodeJSON(ans, &items); err != nil {
 		return nil, 0, err
 	}
+	if to, err := url.Parse(ans.Moved); err == nil && to.Host != "" {
+		a.moved = to
+	}
 	total, err = strconv.Atoi(ans.Header.Get("X-WP-Total"))
 	if err != nil || total < 0 {
 		total = -1
@@ -84,10 +90,10 @@ func (a *wpAPI) list(ctx context.Context, route, query string) (items []json.Raw
 func decodeJSON(ans *Answer, into any) error {
 	body := bytes.TrimSpace(bytes.TrimPrefix(ans.Body, []byte("\xEF\xBB\xBF")))
 	if len(body) == 0 {
-		return &OddAnswerError{URL: ans.URL, Text: "nothing"}
+		return &OddAnswerError{URL: ans.URL, Text: "nothing", noJSON: true}
 	}
 	if body[0] == '<' {
-		return &OddAnswerError{URL: ans.URL, Text: "a page for people instead of JSON"}
+		return &OddAnswerError{URL: ans.URL, Text: "a page for people instead of JSON", noJSON: true}
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return &OddAnswerError{URL: ans.URL, Text: "JSON of another shape than WordPress gives"}

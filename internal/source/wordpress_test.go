@@ -255,7 +255,9 @@ func TestWordPressOddAnswersRemoveNothing(t *testing.T) {
 			f, m, w := wpSite(t, 10)
 			mustLook(t, w, "site")
 			f.Remove(4, "trash")
-			f.AnswerWith(tt.answer)
+			f.AnswerWith(func(w http.ResponseWriter, r *http.Request) bool { // its feed is no way out
+				return strings.Contains(r.URL.String(), "feed") && page(w, 403) || tt.answer(w, r)
+			})
 			_, err := w.Look(context.Background(), "site")
 			if err == nil {
 				t.Fatal("the look succeeded")
@@ -515,9 +517,6 @@ func TestWordPressMovedAPI(t *testing.T) {
 		}
 		return false
 	})
-	if _, err := w.Look(context.Background(), "site"); err == nil {
-		t.Fatal("no failure")
-	}
 	if got := mustLook(t, w, "site").Counts; got != (news.StoreCounts{}) || !strings.Contains(m.sources["site"].Look.Cursor, "rest_route") {
 		t.Errorf("counts %+v, cursor %s", got, m.sources["site"].Look.Cursor)
 	}

@@ -352,6 +352,21 @@ func (t *tx) withdraw(articleID int64, touched touchedTerms) error {
 	return err
 }
 
+// RenameArticles gives articles of a source other native ids: pairs of the old
+// and the new one. Feeds and readers see nothing of it. A new id that another
+// article has already leaves its pair as it was.
+func (s *Store) RenameArticles(ctx context.Context, sourceID int64, pairs [][2]string) error {
+	return s.write(ctx, "rename articles", func(t *tx) error {
+		for _, p := range pairs {
+			if _, err := t.exec(`UPDATE articles SET native_id = $1 WHERE source_id = $2 AND native_id = $3
+				AND NOT EXISTS (SELECT 1 FROM articles o WHERE o.source_id = $2 AND o.native_id = $1)`, clean(p[1]), sourceID, clean(p[0])); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // WithdrawArticles takes articles out of all feeds and of editions not yet
 // closed, and returns how many were there to withdraw. Unknown ids are passed over.
 func (s *Store) WithdrawArticles(ctx context.Context, sourceID int64, nativeIDs []string) (int, error) {

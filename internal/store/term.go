@@ -120,6 +120,16 @@ func (t *tx) resolveTerm(sourceID int64, ref news.TermRef, touched touchedTerms)
 func (t *tx) termByName(ref news.TermRef, touched touchedTerms) (int64, error) {
 	folded := news.FoldName(ref.Name)
 	var ids []int64
+	if ref.Kind == news.KindAny {
+		var kinds []string
+		if err := t.all(&kinds, `SELECT kind FROM terms WHERE kind IN ('category', 'tag') AND folded = $1 ORDER BY kind`, folded); err != nil {
+			return 0, err
+		}
+		ref.Kind = news.KindCategory
+		if len(kinds) > 0 {
+			ref.Kind = news.TermKind(kinds[0])
+		}
+	}
 	if err := t.all(&ids, `SELECT CASE WHEN alias_of > 0 THEN alias_of ELSE id END FROM terms WHERE kind = $1 AND folded = $2`,
 		string(ref.Kind), folded); err != nil {
 		return 0, err

@@ -4,8 +4,11 @@
 package wptest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"html"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -13,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Site is a WordPress site as its REST API shows it.
@@ -128,6 +132,10 @@ func (f *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rr := r.URL.Query().Get("rest_route"); rr != "" {
 		route = rr
 	}
+	if strings.HasSuffix(r.URL.Path, "/feed/") || r.URL.Query().Get("feed") == "rss2" {
+		f.feed(w, r)
+		return
+	}
 	route, ok := strings.CutPrefix(route, "/wp/v2/")
 	if !ok {
 		w.Header().Set("Link", "<"+f.URL+`/wp-json/>; rel="https://api.w.org/"`)
@@ -207,6 +215,43 @@ func (f *Site) list(w http.ResponseWriter, r *http.Request, all map[int64]map[st
 		out = append(out, item)
 	}
 	WriteJSON(w, http.StatusOK, out)
+}
+
+// feed is the site's RSS: ten posts by date, categories and tags mixed, and the
+// older ones with ?paged=.
+func (f *Site) feed(w http.ResponseWriter, r *http.Request) {
+	ids := slices.Collect(maps.Keys(f.Posts))
+	slices.SortFunc(ids, func(a, b int64) int {
+		return cmp.Or(strings.Compare(fmt.Sprint(f.Posts[b]["date_gmt"]), fmt.Sprint(f.Posts[a]["date_gmt"])), int(b-a))
+	})
+	page, err := strconv.Atoi(r.URL.Query().Get("paged"))
+	if err != nil {
+		page = 1
+	}
+	if page > 1 && (page-1)*10 >= len(ids) {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "application/rss+xml; charset=UTF-8")
+	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/" xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>Site</title><link>%s</link><generator>https://wordpress.org/?v=6.5.5</generator>`, f.URL)
+	for _, id := range ids[min(len(ids), (page-1)*10):min(len(ids), page*10)] {
+		p := f.Posts[id]
+		rendered := func(field string) string {
+			m, _ := p[field].(map[string]any)
+			return fmt.Sprint(m["rendered"])
+		}
+		at, _ := time.Parse("2006-01-02T15:04:05", fmt.Sprint(p["date_gmt"]))
+		fmt.Fprintf(w, `<item><title>%s</title><link>%s</link><dc:creator><![CDATA[Ines]]></dc:creator><pubDate>%s</pubDate><guid isPermaLink="false">%s</guid>`,
+			html.EscapeString(rendered("title")), p["link"], at.Format(time.RFC1123Z), html.EscapeString(rendered("guid")))
+		for kind, terms := range map[string]map[int64]map[string]any{"categories": f.Categories, "tags": f.Tags} {
+			list, _ := p[kind].([]int64)
+			for _, t := range list {
+				fmt.Fprintf(w, `<category><![CDATA[%s]]></category>`, html.UnescapeString(fmt.Sprint(terms[t]["name"])))
+			}
+		}
+		fmt.Fprintf(w, `<content:encoded><![CDATA[%s]]></content:encoded></item>`, rendered("content"))
+	}
+	fmt.Fprint(w, `</channel></rss>`)
 }
 
 // Fault is the body of a REST error.
