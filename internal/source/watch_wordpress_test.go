@@ -44,7 +44,10 @@ func TestWatch_36_WordPressFallsBackToItsFeed(t *testing.T) {
 		"login required": func(w http.ResponseWriter) {
 			wptest.WriteJSON(w, http.StatusUnauthorized, wptest.Fault("rest_login_required", 401))
 		},
-		"firewall":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusForbidden); fmt.Fprint(w, "<html>Blocked</html>") },
+		"firewall": func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, "<html>Blocked</html>")
+		},
 		"challenge": func(w http.ResponseWriter) { fmt.Fprint(w, "<!doctype html><title>Just a moment…</title>") },
 	} {
 		t.Run(name, func(t *testing.T) {
