@@ -56,6 +56,7 @@ func processName() string {
 
 // sent logs what the courier met. Addresses stay out of logs.
 func (d *Daemon) sent(e mail.Event) {
+	d.metrics.count(e)
 	switch e.Kind {
 	case mail.EventAttempt:
 		d.attempted(e)

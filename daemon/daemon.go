@@ -60,6 +60,7 @@ type Daemon struct {
 	capture   *mail.Capture // nil unless mail is captured
 	dkim      *mail.DKIM    // nil: mail is not signed here
 	web       *web.Server
+	metrics   *mailMetrics
 	unlock    func() error
 	halt      news.Halt // as it was logged; of lookAtHalt alone
 }
@@ -69,7 +70,7 @@ func New(ctx context.Context, cfg Config, o Options) (_ *Daemon, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	d := &Daemon{cfg: cfg, o: o, log: o.Log, wakes: newWakes()}
+	d := &Daemon{cfg: cfg, o: o, log: o.Log, wakes: newWakes(), metrics: newMailMetrics()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
@@ -92,7 +93,7 @@ func New(ctx context.Context, cfg Config, o Options) (_ *Daemon, err error) {
 	if d.templates, err = templates.Load(cfg.overrides()); err != nil {
 		return nil, fmt.Errorf("load templates: %w", err)
 	}
-	for _, build := range []func() error{d.buildWatcher, d.buildEditor, d.buildCourier, d.buildBounces, d.buildWeb} {
+	for _, build := range []func() error{d.buildWatcher, d.buildEditor, d.buildCourier, d.buildBounces, d.buildWeb, d.registerMetrics} {
 		if err := build(); err != nil {
 			return nil, err
 		}

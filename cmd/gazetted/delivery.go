@@ -18,7 +18,9 @@ func (a *app) deliveryCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "delivery", Short: "The outbox and the ledger: one line per mail",
 		Long: `A delivery is one mail to one person: it waits, is tried, and ends as accepted,
-refused, suppressed, expired or quarantined. Every word of the relays is kept.`,
+refused, suppressed, expired or quarantined. Those that were refused, have expired
+or were quarantined are the dead letters: ls --dead lists them, show tells every
+attempt with the relay's words, retry sends them again.`,
 	}
 	c.AddCommand(a.deliveryLs(), a.deliveryShow(), a.deliveryRetry(), a.deliveryFail(), a.deliveryRun())
 	return c
@@ -29,6 +31,7 @@ type deliveryFlags struct {
 	edition, after       int64
 	state, list, address string
 	limit                int
+	dead                 bool
 }
 
 func (f *deliveryFlags) register(c *cobra.Command) {
@@ -40,7 +43,7 @@ func (f *deliveryFlags) register(c *cobra.Command) {
 }
 
 func (f *deliveryFlags) query() (q news.DeliveryQuery, err error) {
-	q = news.DeliveryQuery{EditionID: f.edition, List: f.list, AfterID: f.after, Limit: f.limit}
+	q = news.DeliveryQuery{EditionID: f.edition, List: f.list, AfterID: f.after, Limit: f.limit, Dead: f.dead}
 	if q.State, err = news.ParseDeliveryState("state", f.state); err != nil {
 		return q, err
 	}
@@ -53,10 +56,14 @@ func (f *deliveryFlags) query() (q news.DeliveryQuery, err error) {
 func (a *app) deliveryLs() *cobra.Command {
 	var f deliveryFlags
 	c := &cobra.Command{
-		Use: "ls [--edition ID] [--list NAME] [--address ADDR] [--state S]", Short: "List mails and what became of them", Args: cobra.NoArgs,
-		Example: `  gazetted delivery ls --edition 12 --state refused
+		Use: "ls [--edition ID] [--list NAME] [--address ADDR] [--state S | --dead]", Short: "List mails and what became of them", Args: cobra.NoArgs,
+		Example: `  gazetted delivery ls --dead
+  gazetted delivery ls --edition 12 --state refused
   gazetted delivery ls --address ana@example.org --json`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if f.dead && f.state != "" {
+				return &usageError{errors.New("give one of --state and --dead"), c.CommandPath()}
+			}
 			q, err := f.query()
 			if err != nil {
 				return err
@@ -76,6 +83,7 @@ func (a *app) deliveryLs() *cobra.Command {
 		},
 	}
 	f.register(c)
+	c.Flags().BoolVar(&f.dead, "dead", false, "dead letters: only those that were refused, have expired or were quarantined")
 	c.Flags().StringVar(&f.state, "state", "", "only in this state: pending, deferred, accepted, refused, suppressed, expired, quarantined, uncertain")
 	return c
 }
@@ -199,14 +207,7 @@ With --edition and --state all such mails of an edition are meant.`,
 		Example: `  gazetted delivery retry 1207 1208
   gazetted delivery retry --edition 12 --state refused`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if (len(args) == 0) == (edition == 0) || (edition == 0) != (state == "") {
-				return &usageError{errors.New("give IDs, or --edition and --state"), c.CommandPath()}
-			}
-			ids, err := parseIDs(args)
-			if err != nil {
-				return err
-			}
-			want, err := news.ParseDeliveryState("state", state)
+			ids, want, err := choice(c, args, edition, state)
 			if err != nil {
 				return err
 			}
@@ -236,15 +237,28 @@ func parseIDs(args []string) ([]int64, error) {
 	return ids, nil
 }
 
+// handled is what became of one delivery, for scripts.
+type handled struct {
+	ID    int64  `json:"id"`
+	Done  bool   `json:"done"`
+	Error string `json:"error,omitempty"`
+}
+
 // each does f to all deliveries, whatever becomes of the others.
 func (a *app) each(ids []int64, done string, f func(int64) error) error {
 	var errs []error
+	all := []handled{}
 	for _, id := range ids {
 		if err := f(id); err != nil {
 			errs = append(errs, err)
+			all = append(all, handled{ID: id, Error: err.Error()})
 			continue
 		}
 		a.say("delivery %d: %s", id, done)
+		all = append(all, handled{ID: id, Done: true})
+	}
+	if a.json {
+		errs = append(errs, a.printJSON(all))
 	}
 	return errors.Join(errs...)
 }
@@ -281,26 +295,73 @@ func (a *app) retryEdition(ctx context.Context, s *store.Store, edition int64, s
 }
 
 func (a *app) deliveryFail() *cobra.Command {
-	reason := ""
+	var edition int64
+	var state, reason string
+	yes := false
 	c := &cobra.Command{
-		Use: "fail ID… --reason TEXT", Short: "Give up mails that wait", Args: cobra.MinimumNArgs(1),
+		Use: "fail ID… | --edition ID --state S --reason TEXT", Short: "Give up mails that wait",
 		Long: `Gives up mails that wait or are held: they end as refused, with your reason in
 place of a reply. A mail whose final dot may be on its way cannot be stopped.
-The reader does not get the articles of this mail with another one.`,
-		Example: `  gazetted delivery fail 1207 --reason "sent by post"`,
+The reader does not get the articles of this mail with another one.
+
+With --edition and --state all such mails of an edition are meant.`,
+		Example: `  gazetted delivery fail 1207 --reason "sent by post"
+  gazetted delivery fail --edition 12 --state deferred --reason "out of date"`,
 		RunE: func(c *cobra.Command, args []string) error {
-			ids, err := parseIDs(args)
+			ids, want, err := choice(c, args, edition, state)
 			if err != nil {
 				return err
 			}
 			return a.withStore(c.Context(), func(s *store.Store) error {
-				return a.each(ids, "given up", func(id int64) error { return s.FailDelivery(c.Context(), id, reason) })
+				if len(ids) > 0 {
+					return a.each(ids, "given up", func(id int64) error { return s.FailDelivery(c.Context(), id, reason) })
+				}
+				return a.failEdition(c.Context(), s, edition, want, reason, yes)
 			})
 		},
 	}
+	c.Flags().Int64Var(&edition, "edition", 0, "all mails of this edition, by its `ID`, in the state of --state")
+	c.Flags().StringVar(&state, "state", "", "pending, deferred, claimed or uncertain")
 	c.Flags().StringVar(&reason, "reason", "", "why, for whoever looks at it later")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	_ = c.MarkFlagRequired("reason") // fails only for a flag that does not exist
 	return c
+}
+
+// choice reads which deliveries are meant: IDs, or an edition and a state.
+func choice(c *cobra.Command, args []string, edition int64, state string) ([]int64, news.DeliveryState, error) {
+	if (len(args) == 0) == (edition == 0) || (edition == 0) != (state == "") {
+		return nil, "", &usageError{errors.New("give IDs, or --edition and --state"), c.CommandPath()}
+	}
+	ids, err := parseIDs(args)
+	if err != nil {
+		return nil, "", err
+	}
+	want, err := news.ParseDeliveryState("state", state)
+	return ids, want, err
+}
+
+func (a *app) failEdition(ctx context.Context, s *store.Store, edition int64, state news.DeliveryState, reason string, yes bool) error {
+	e, err := s.Edition(ctx, edition)
+	if err != nil {
+		return err
+	}
+	if n := e.Counts[state]; n > 0 {
+		if err := a.confirm(yes, "Give up %s of edition %d (%s), now %s?", counted(n, "mail"), e.ID, e.ListName, state); err != nil {
+			return err
+		}
+	}
+	sum := 0
+	for {
+		n, err := s.FailDeliveries(ctx, edition, state, reason, pageSize)
+		if err != nil {
+			return err
+		}
+		if sum += n; n < pageSize {
+			break
+		}
+	}
+	return a.done(map[string]int{"given_up": sum}, "given up: %s", counted(sum, "mail"))
 }
 
 func (a *app) deliveryRun() *cobra.Command {

@@ -283,8 +283,7 @@ func (a *app) listRm() *cobra.Command {
 				if err := s.RemoveList(c.Context(), l.Name); err != nil {
 					return err
 				}
-				a.say("removed list %s", l.Name)
-				return nil
+				return a.done(map[string]string{"removed": l.Name}, "removed list %s", l.Name)
 			})
 		},
 	}

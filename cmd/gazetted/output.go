@@ -32,6 +32,15 @@ func (a *app) print(v any, header []string, rows [][]string) error {
 	return nil
 }
 
+// done tells a person what was done, and a script as JSON.
+func (a *app) done(v any, format string, args ...any) error {
+	a.say(format, args...)
+	if a.json {
+		return a.printJSON(v)
+	}
+	return nil
+}
+
 // counted is a number of things: "1 article", "2 articles".
 func counted[N int | int64](n N, noun string) string {
 	if n != 1 {

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"gazetted/internal/smtptest"
@@ -74,6 +78,27 @@ func waitExecCommand(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		if time.Now().After(deadline) {
 			ts.Fatalf("no match of %q", args[0])
+		}
+	}
+}
+
+// metricsCommand looks at the last answer as at metrics: their names follow the
+// conventions of Prometheus, and docs/metrics.md tells what they mean.
+func metricsCommand(ts *testscript.TestScript, _ bool, _ []string) {
+	text := ts.ReadFile("answer")
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	ts.Check(err)
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "gazetted_") {
+			ts.Fatalf("%s: %s", p.Metric, p.Text)
+		}
+	}
+	docs, err := os.ReadFile(filepath.Join(ts.Getenv("DOCS"), "metrics.md"))
+	ts.Check(err)
+	named := regexp.MustCompile("`(gazetted_[a-z_]+)`").FindAllStringSubmatch(string(docs), -1)
+	for _, m := range regexp.MustCompile("(?m)^# TYPE (gazetted_[a-z_]+)").FindAllStringSubmatch(text, -1) {
+		if !slices.ContainsFunc(named, func(n []string) bool { return n[1] == m[1] }) {
+			ts.Fatalf("docs/metrics.md does not name %s", m[1])
 		}
 	}
 }

@@ -47,7 +47,8 @@ func TestMain(m *testing.M) {
 //	header NAME VAR                   put a header of the last answer into a variable
 //	find REGEXP VAR                   put the first group of the last answer's match into a variable
 //	readkey FILE VAR                  put the first line of a file into a variable
-//	relay                             start an SMTP server; $RELAY_PORT
+//	relay [starttls|tls] [USER:PASSWORD MECHANISM…]   start an SMTP server; $RELAY_PORT, its authority in $WORK/relay-ca.pem
+//	relaypassword PASSWORD            it takes another password, or token, from now on
 //	relaysays STAGE ADDR REPLY [N]    it answers so at that stage (rcpt, dot …) for ADDR ("": all), N times (0: for ever);
 //	                                  the reply "taken" keeps the message at the dot and hangs up; without arguments it is well again
 //	wordpress start|publish ID [FIELD=VALUE…]|trash ID|break|mend   a WordPress site; $WORDPRESS is its URL
@@ -56,6 +57,8 @@ func TestMain(m *testing.M) {
 //	recipient ADDR VAR FILE           put the envelope sender of the one mail to ADDR into a variable, the mail into a file
 //	mailheader FILE NAME REGEXP VAR   put the first group of a field's match into a variable
 //	exitcode N COMMAND…               run it; it must end with N
+//	waitexec REGEXP COMMAND…          run it until a line of its output has a match, at most 30 s
+//	metrics                           the last answer is metrics: well named, and all in docs/metrics.md
 //	settled FILE                      wait until there is such a file
 //	subst IN OUT                      copy a file with its ${VARIABLES} filled in
 //	parsefeed N                       the last answer is a feed of N items, as gofeed reads it
@@ -83,11 +86,16 @@ func TestScript(t *testing.T) {
 					e.Setenv("GAZETTED_PUBLIC_URL", "http://"+addr)
 					e.Setenv("URL", "http://"+addr)
 					e.Setenv("HOME", e.WorkDir)
+					docs, err := filepath.Abs("../../docs")
+					if err != nil {
+						return err
+					}
+					e.Setenv("DOCS", docs)
 					return nil
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"waitfor": waitCommand, "fetch": fetchCommand, "header": headerCommand, "find": findCommand,
-					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "relaysays": relaySaysCommand, "relaypassword": relayPasswordCommand, "waitexec": waitExecCommand, "wordpress": wordpressCommand(t), "site": siteCommand(t), "mails": mailsCommand, "subst": substCommand, "recipient": recipientCommand,
+					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "relaysays": relaySaysCommand, "relaypassword": relayPasswordCommand, "waitexec": waitExecCommand, "metrics": metricsCommand, "wordpress": wordpressCommand(t), "site": siteCommand(t), "mails": mailsCommand, "subst": substCommand, "recipient": recipientCommand,
 					"mailheader": mailHeaderCommand, "exitcode": exitCodeCommand, "settled": settledCommand, "parsefeed": parseFeedCommand,
 				},
 			})

@@ -248,8 +248,7 @@ known: adding the same source again brings them back and mails none of them.`,
 				if err := s.RemoveSource(c.Context(), args[0]); err != nil {
 					return err
 				}
-				a.say("removed %s", args[0])
-				return nil
+				return a.done(map[string]string{"removed": args[0]}, "removed %s", args[0])
 			})
 		},
 	}

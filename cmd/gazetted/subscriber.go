@@ -176,8 +176,7 @@ func (a *app) subscriberRm() *cobra.Command {
 				if err := d.Store.EraseSubscriber(c.Context(), addr, d.Links.Signer().KeyedHash(addr.Key)); err != nil {
 					return err
 				}
-				a.say("erased")
-				return nil
+				return a.done(map[string]bool{"erased": true}, "erased")
 			})
 		},
 	}
@@ -186,14 +185,23 @@ func (a *app) subscriberRm() *cobra.Command {
 }
 
 func (a *app) suppressionCommand() *cobra.Command {
-	c := &cobra.Command{Use: "suppression", Short: "Addresses that are never mailed again"}
+	c := &cobra.Command{
+		Use: "suppression", Short: "Addresses that are never mailed again",
+		Long: `Addresses that are never mailed again: because there is no such mailbox, because
+their reader complained, because you say so, or because they were erased (then
+only a hash is left). Nobody comes back by signing up: only rm allows it.`,
+	}
+	limit := 1000
 	ls := &cobra.Command{
 		Use: "ls", Short: "List them; of erased people only that there is one is known", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.withStore(c.Context(), func(s *store.Store) error {
-				all, err := s.Suppressions(c.Context(), 0, 1000)
+				all, err := s.Suppressions(c.Context(), 0, limit)
 				if err != nil {
 					return err
+				}
+				if len(all) == limit {
+					defer a.say("there may be more: gazetted suppression export writes them all")
 				}
 				var rows [][]string
 				for _, x := range all {
@@ -203,7 +211,8 @@ func (a *app) suppressionCommand() *cobra.Command {
 			})
 		},
 	}
-	one := func(use, about string, f func(context.Context, *store.Store, news.Address) error) *cobra.Command {
+	ls.Flags().IntVar(&limit, "limit", limit, "how many at most")
+	one := func(use, about, done string, suppressed bool, f func(context.Context, *store.Store, news.Address) error) *cobra.Command {
 		return &cobra.Command{
 			Use: use + " ADDR", Short: about, Args: cobra.ExactArgs(1),
 			RunE: func(c *cobra.Command, args []string) error {
@@ -211,16 +220,21 @@ func (a *app) suppressionCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.withStore(c.Context(), func(s *store.Store) error { return f(c.Context(), s, addr) })
+				return a.withStore(c.Context(), func(s *store.Store) error {
+					if err := f(c.Context(), s, addr); err != nil {
+						return err
+					}
+					return a.done(map[string]any{"address": addr.Spec, "suppressed": suppressed}, done, addr.Spec)
+				})
 			},
 		}
 	}
 	c.AddCommand(a.suppressionTransfer()...)
 	c.AddCommand(ls,
-		one("add", "Never mail this address again", func(ctx context.Context, s *store.Store, addr news.Address) error {
+		one("add", "Never mail this address again", "%s is never mailed again, and all its subscriptions have ended", true, func(ctx context.Context, s *store.Store, addr news.Address) error {
 			return s.Suppress(ctx, addr, news.SuppressedManual, "")
 		}),
-		one("rm", "Allow mail to this address again; it must subscribe anew", func(ctx context.Context, s *store.Store, addr news.Address) error {
+		one("rm", "Allow mail to this address again; it must subscribe anew", "%s may be mailed again, once it subscribes", false, func(ctx context.Context, s *store.Store, addr news.Address) error {
 			return s.Unsuppress(ctx, addr)
 		}))
 	return c

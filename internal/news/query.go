@@ -34,6 +34,7 @@ type SubscriberRow struct {
 type DeliveryQuery struct {
 	EditionID int64 // 0: all
 	State     DeliveryState
+	Dead      bool    // only those that ended without having been accepted, though their reader waits for them
 	List      string  // name; empty: all
 	Address   Address // of the subscriber; zero: all
 	Doubtful  bool    // only those of which there may be an extra copy
@@ -84,4 +85,23 @@ type CapturedMail struct {
 	Subject string    `json:"subject"`
 	At      time.Time `json:"at"`
 	Bytes   int64     `json:"bytes"`
+}
+
+// MailFigures are counts for metrics.
+type MailFigures struct {
+	Bounces      []BounceFigure
+	Ignored      []IgnoredBounces
+	Suppressions map[SuppressionReason]int
+	// Doubtful deliveries may have arrived more than once.
+	Doubtful int
+	// OldestEdition is when the slot was due of the edition that is not done for
+	// the longest time; zero: all are done.
+	OldestEdition time.Time
+}
+
+// BounceFigure counts the bounces of a kind that came one way.
+type BounceFigure struct {
+	Kind  BounceKind
+	Via   string
+	Count int
 }

@@ -218,24 +218,69 @@ func (t *tx) retry(action string, rows []handled) error {
 // None is news.ErrNotFound; one that has ended, or awaits the reply to its dot,
 // a *news.FieldError.
 func (s *Store) FailDelivery(ctx context.Context, id int64, reason string) error {
-	reason = strings.TrimSpace(clean(reason))
-	if reason == "" {
-		return &news.FieldError{Field: "reason", Value: reason, Want: "a few words for whoever looks at it later"}
+	why, err := failReason(reason)
+	if err != nil {
+		return err
 	}
 	return s.write(ctx, fmt.Sprintf("fail delivery %d", id), func(t *tx) error {
 		r, err := t.handle(id)
 		if err != nil {
 			return err
 		}
-		switch news.DeliveryState(r.State) {
-		case news.DeliveryPending, news.DeliveryClaimed, news.DeliveryDeferred, news.DeliveryUncertain:
-		case news.DeliveryDotPending:
-			return r.wrongState("one that can still be stopped")
-		default:
-			return r.wrongState("one that has not ended")
+		if err := r.failable(); err != nil {
+			return err
 		}
-		return t.settle(r, news.DeliveryRefused, "fail", cutReply("given up by an admin: "+reason))
+		return t.settle(r, news.DeliveryRefused, "fail", why)
 	})
+}
+
+// failReason stands in place of a reply.
+func failReason(reason string) (string, error) {
+	if reason = strings.TrimSpace(clean(reason)); reason == "" {
+		return "", &news.FieldError{Field: "reason", Value: reason, Want: "a few words for whoever looks at it later"}
+	}
+	return cutReply("given up by an admin: " + reason), nil
+}
+
+// failable is nil if the delivery can be given up.
+func (r handled) failable() error {
+	switch news.DeliveryState(r.State) {
+	case news.DeliveryPending, news.DeliveryClaimed, news.DeliveryDeferred, news.DeliveryUncertain:
+		return nil
+	case news.DeliveryDotPending:
+		return r.wrongState("one that can still be stopped")
+	default:
+		return r.wrongState("one that has not ended")
+	}
+}
+
+// FailDeliveries is FailDelivery for the next limit deliveries of an edition in
+// one state. It returns how many were given up; fewer than limit: that was all.
+func (s *Store) FailDeliveries(ctx context.Context, editionID int64, state news.DeliveryState, reason string, limit int) (failed int, err error) {
+	why, err := failReason(reason)
+	if err != nil {
+		return 0, err
+	}
+	err = s.write(ctx, fmt.Sprintf("fail deliveries of edition %d", editionID), func(t *tx) error {
+		failed = 0
+		var id int64
+		if err := t.get(&id, `SELECT e.id FROM editions e WHERE e.id = $1`+t.d.forUpdate, editionID); err != nil {
+			return err
+		}
+		var rows []handled
+		if err := t.all(&rows, handledSelect+`WHERE d.edition_id = $1 AND d.state = $2 ORDER BY d.id LIMIT $3`+t.d.forUpdate,
+			editionID, string(state), pageSize(limit)); err != nil {
+			return err
+		}
+		for _, r := range rows {
+			if err := r.failable(); err != nil {
+				return err
+			}
+		}
+		failed = len(rows)
+		return t.settleAll(rows, news.DeliveryRefused, "fail", why)
+	})
+	return failed, err
 }
 
 // ResolveUncertain decides about a delivery that is held because its final
@@ -261,18 +306,35 @@ func (s *Store) ResolveUncertain(ctx context.Context, id int64, delivered bool) 
 	})
 }
 
-// settle ends a locked delivery by an admin's word. No relay is named: none
-// has said it.
+// settle ends a locked delivery by an admin's word.
 func (t *tx) settle(r handled, state news.DeliveryState, action, why string) error {
-	if _, err := t.exec(`INSERT INTO audit (at, actor, action, object, detail) VALUES ($1, 'admin', $2, $3, $4)`,
-		ms(t.now), action, deliveryObject(r.ID), "was "+r.State+"; "+why); err != nil {
+	return t.settleAll([]handled{r}, state, action, why)
+}
+
+// settleAll is settle for deliveries of one edition. No relay is named: none has
+// said it.
+func (t *tx) settleAll(rows []handled, state news.DeliveryState, action, why string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	ids := make([]int64, len(rows))
+	for i, r := range rows {
+		ids[i] = r.ID
+	}
+	list, err := encode(ids)
+	if err != nil {
 		return err
 	}
-	if _, err := t.exec(`UPDATE deliveries SET state = $1, token = '', ended_at = $2, relay = '', code = 0, enhanced = '', reply = $3 WHERE id = $4`,
-		string(state), ms(t.now), why, r.ID); err != nil {
+	if _, err := t.exec(`INSERT INTO audit (at, actor, action, object, detail)
+		SELECT CAST($1 AS BIGINT), 'admin', CAST($2 AS TEXT), 'delivery/' || d.id, 'was ' || d.state || CAST($3 AS TEXT)
+		FROM deliveries d WHERE d.id `+t.d.inInts("$4")+` ORDER BY d.id`, ms(t.now), action, "; "+why, list); err != nil {
 		return err
 	}
-	return t.finishEdition(r.EditionID)
+	if _, err := t.exec(`UPDATE deliveries SET state = $1, token = '', ended_at = $2, relay = '', code = 0, enhanced = '', reply = $3
+		WHERE id `+t.d.inInts("$4"), string(state), ms(t.now), why, list); err != nil {
+		return err
+	}
+	return t.finishEdition(rows[0].EditionID)
 }
 
 // paceOver is the stretch of time over which speed is measured.

@@ -303,6 +303,47 @@ func TestAnAdminGivesUpWhatWaits(t *testing.T) {
 	})
 }
 
+// TestManyAreGivenUpAtOnce: all of an edition in one state, page by page, and the
+// edition is done when they were the last. Dead letters are found.
+func TestManyAreGivenUpAtOnce(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		e, _ := mailing(w, 7, nil)
+		sent := w.claim(1)[0]
+		w.record(accepted(sent))
+		fail := func(state news.DeliveryState, limit int) int {
+			t.Helper()
+			n, err := w.db.FailDeliveries(t.Context(), e.ID, state, "a wrong headline", limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		_, err := w.db.FailDeliveries(t.Context(), e.ID, news.DeliveryAccepted, "late", 10)
+		wantField(t, err, "not ended")
+		_, err = w.db.FailDeliveries(t.Context(), e.ID, news.DeliveryPending, "", 10)
+		wantField(t, err, "reason")
+		if _, err := w.db.FailDeliveries(t.Context(), 99, news.DeliveryPending, "late", 10); !errors.Is(err, news.ErrNotFound) {
+			t.Error(err)
+		}
+		if n := fail(news.DeliveryDeferred, 10); n != 0 {
+			t.Errorf("%d were given up that are not deferred", n)
+		}
+		if n := fail(news.DeliveryPending, 4); n != 4 || w.balanced(e.ID) != news.EditionClosed {
+			t.Errorf("the first page has %d", n)
+		}
+		if n := fail(news.DeliveryPending, 4); n != 2 || w.balanced(e.ID) != news.EditionDone {
+			t.Errorf("the second page has %d", n)
+		}
+		dead, err := w.db.Deliveries(t.Context(), news.DeliveryQuery{Dead: true, Limit: 100})
+		if err != nil || len(dead) != 6 || dead[0].Reply != "given up by an admin: a wrong headline" {
+			t.Errorf("%+v, %v", dead, err)
+		}
+		if h := w.history(dead[5].ID); len(h.Log) != 1 || h.Log[0].Detail != "was pending; given up by an admin: a wrong headline" {
+			t.Errorf("%+v", h.Log)
+		}
+	})
+}
+
 func TestUncertainDeliveriesAreResolved(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		e, _ := mailing(w, 3, func(l *news.List) { l.OnUncertain = news.UncertainHold })

@@ -220,6 +220,9 @@ func (t *tx) deliveryFilter(q news.DeliveryQuery) (string, []any, error) {
 	if q.State != "" {
 		and("state", string(q.State))
 	}
+	if q.Dead {
+		where += ` AND d.state IN ('refused', 'expired', 'quarantined')`
+	}
 	if q.Doubtful || q.State == news.DeliveryUncertain { // implied by uncertain: for the partial index
 		where += ` AND d.doubts > 0`
 	}

@@ -111,17 +111,17 @@ type statusCollector struct {
 func newStatusCollector(store healthStore, now func() time.Time) *statusCollector {
 	c := &statusCollector{store: store, now: now, descs: map[string]*prometheus.Desc{}}
 	for name, help := range map[string]string{
-		"gazetted_articles":             "Released articles.",
-		"gazetted_articles_waiting":     "Articles found and not yet released.",
-		"gazetted_seq":                  "Number of the latest release.",
-		"gazetted_sources":              "Sources that are watched.",
-		"gazetted_sources_failing":      "Sources whose latest look failed.",
-		"gazetted_lists":                "Lists.",
-		"gazetted_subscribers":          "Subscribers.",
-		"gazetted_subscriptions_active": "Active subscriptions.",
-		"gazetted_editions_open":        "Editions that are not done.",
-		"gazetted_paused":               "1 while the operator has paused sending.",
-		"gazetted_outbox_oldest_time":   "Unix time of the oldest waiting delivery; 0: none waits.",
+		"gazetted_articles":                        "Released articles.",
+		"gazetted_articles_waiting":                "Articles found and not yet released.",
+		"gazetted_seq":                             "Number of the latest release.",
+		"gazetted_sources":                         "Sources that are watched.",
+		"gazetted_sources_failing":                 "Sources whose latest look failed.",
+		"gazetted_lists":                           "Lists.",
+		"gazetted_subscribers":                     "Subscribers.",
+		"gazetted_subscriptions_active":            "Active subscriptions.",
+		"gazetted_editions_open":                   "Editions that are not done.",
+		"gazetted_paused":                          "1 while the operator has paused sending.",
+		"gazetted_outbox_oldest_timestamp_seconds": "When the oldest waiting delivery was queued; 0: none waits.",
 	} {
 		c.descs[name] = prometheus.NewDesc(name, help, nil, nil)
 	}
@@ -155,7 +155,7 @@ func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 		"gazetted_articles": float64(st.Articles), "gazetted_articles_waiting": float64(st.Waiting), "gazetted_seq": float64(st.LastSeq),
 		"gazetted_sources": float64(st.Sources), "gazetted_sources_failing": float64(st.Failing), "gazetted_lists": float64(st.Lists),
 		"gazetted_subscribers": float64(st.Subscribers), "gazetted_subscriptions_active": float64(st.Active),
-		"gazetted_editions_open": float64(st.OpenEditions), "gazetted_paused": paused, "gazetted_outbox_oldest_time": oldest,
+		"gazetted_editions_open": float64(st.OpenEditions), "gazetted_paused": paused, "gazetted_outbox_oldest_timestamp_seconds": oldest,
 	} {
 		ch <- prometheus.MustNewConstMetric(c.descs[name], prometheus.GaugeValue, v)
 	}
