@@ -18,6 +18,7 @@ type fault struct {
 	what   string // how it is injected
 	on     []run.Kind
 	setup  run.Setup
+	large  int // subscribers with --large; 0: as in setup
 	inject injection
 	// around, if set, runs the job in surroundings of its own.
 	around func(ctx context.Context, o options, j job) result
@@ -26,8 +27,13 @@ type fault struct {
 // injection does a fault to a world, counts it there, and lets the mails come to an end.
 type injection func(ctx context.Context, w *run.World) error
 
-// limit is how long one run may take. It is far more than any needs.
-const limit = 6 * time.Minute
+// limit is how long one run may take, and largeLimit one with hundreds of thousands of
+// subscribers. It is far more than any needs.
+const (
+	limit      = 6 * time.Minute
+	largeLimit = time.Hour
+	largeFrom  = 200_000
+)
 
 // job is a fault on one database.
 type job struct {
@@ -62,6 +68,9 @@ func (j job) in(ctx context.Context, o options, postgres string) result {
 	s := j.setup
 	s.Binary, s.Database, s.BaseDSN, s.Dir = o.binary, j.database, postgres, dir
 	s.Relay.Seed = 7
+	if o.large && j.large > 0 {
+		s.Subscribers = j.large
+	}
 	return j.make(ctx, s)
 }
 
@@ -79,7 +88,11 @@ func fresh(dir string) (string, error) {
 // make runs a job with this set-up.
 func (j job) make(ctx context.Context, s run.Setup) (r result) {
 	r.job = j
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	within, judgedWithin := limit, time.Minute
+	if s.Subscribers >= largeFrom {
+		within, judgedWithin = largeLimit, 10*time.Minute
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	begun := time.Now()
 	defer func() { r.took = time.Since(begun) }()
@@ -91,7 +104,7 @@ func (j job) make(ctx context.Context, s run.Setup) (r result) {
 	defer func() { r.err = errors.Join(r.err, w.Close()) }()
 	r.err = j.inject(ctx, w)
 	// What went wrong may show in the ledger, too.
-	judging, cancel2 := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	judging, cancel2 := context.WithTimeout(context.WithoutCancel(ctx), judgedWithin)
 	defer cancel2()
 	var judged error
 	r.Report, judged = w.Check(judging, true)

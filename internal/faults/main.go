@@ -2,7 +2,7 @@
 // binary send an edition to a scripted relay, does to it what the fault says, and judges
 // the ledger against the relay's log.
 //
-//	go run ./internal/faults [--only F1,F2] [--database sqlite] [--jobs 3] [--dir DIR]
+//	go run ./internal/faults [--only F1,F2] [--database sqlite] [--jobs 3] [--dir DIR] [--large]
 //
 // PostgreSQL is the one that GAZETTED_TEST_POSTGRES names: `make faults` sets it. The
 // table goes to standard output; the exit code is 1 if any verdict is a failure. It
@@ -35,7 +35,7 @@ type options struct {
 	only, database, dir string
 	binary              string
 	jobs                int
-	inNamespace         bool
+	inNamespace, large  bool
 	postgres            string
 }
 
@@ -54,6 +54,7 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&o.dir, "dir", "", "keep every run's files in `DIR`")
 	flags.StringVar(&o.binary, "binary", "", "a gazetted that is built already")
 	flags.IntVar(&o.jobs, "jobs", 3, "runs at once: most of their time they wait")
+	flags.BoolVar(&o.large, "large", false, "a million subscribers where the fan-out is the matter: takes some ten minutes and 2 GB of disk")
 	flags.BoolVar(&o.inNamespace, "in-namespace", false, "used by itself")
 	if flags.Parse(args) != nil {
 		return 2

@@ -47,11 +47,31 @@ func killBeforeFanOut(rounds int) injection {
 				return err
 			}
 		}
-		if err := w.AllEditions(ctx); err != nil {
-			return err
-		}
-		return finish(ctx, w)
+		return finishAll(ctx, w)
 	}
+}
+
+// finishAll lets a daemon make what editions are left, and judges all of them.
+func finishAll(ctx context.Context, w *run.World) error {
+	w.Relay.Set()
+	p, err := w.Start(ctx)
+	if err != nil {
+		return err
+	}
+	if err := w.Until(ctx, "the last edition's close", func() (bool, error) {
+		e, _, err := latest(ctx, w)
+		if err != nil {
+			return false, err
+		}
+		st, err := w.Store.Status(ctx)
+		return (e.State == news.EditionClosed || e.State == news.EditionDone) && e.CutoffSeq == st.LastSeq, err
+	}); err != nil {
+		return err
+	}
+	if err := w.AllEditions(ctx); err != nil {
+		return err
+	}
+	return conclude(ctx, w, p)
 }
 
 // killWhileOpen starts a daemon and kills it soon after it has opened the edition of what
@@ -79,7 +99,7 @@ func killWhileOpen(ctx context.Context, w *run.World, round int, random *rand.Ra
 		return ok && e.ID != before.ID, err
 	})
 	if err == nil && within {
-		err = w.UntilBlocked(ctx, "UPDATE subscriptions SET served_through")
+		err = w.UntilBlocked(ctx, "INSERT INTO deliveries")
 	} else if err == nil {
 		err = w.Pass(ctx, time.Duration(random.IntN(20))*time.Millisecond)
 	}
@@ -124,18 +144,8 @@ func resumes(ctx context.Context, w *run.World, e news.Edition) error {
 	if closed.Intended != w.Subscribers {
 		w.Problem("edition %d is for %d of %d subscribers", e.ID, closed.Intended, w.Subscribers)
 	}
-	// The article that came meanwhile has an edition of its own. To stop in the midst of
-	// making it would leave it to the end of its lease.
-	if err := w.Until(ctx, "the next edition's close", func() (bool, error) {
-		e, _, err := latest(ctx, w)
-		if err != nil {
-			return false, err
-		}
-		st, err := w.Store.Status(ctx)
-		return e.State != news.EditionOpen && e.CutoffSeq == st.LastSeq, err
-	}); err != nil {
-		return err
-	}
+	// The article that came meanwhile has an edition of its own. Who stops in the midst of
+	// making it gives it back.
 	return p.Stop(ctx)
 }
 

@@ -133,8 +133,7 @@ func (w *World) LockWrites(ctx context.Context) (release func() error, err error
 	return w.hold(ctx, begin...)
 }
 
-// LockReaders keeps a fan-out, on PostgreSQL, from its last step, in which it moves the
-// subscriptions forward.
+// LockReaders keeps a fan-out, on PostgreSQL, from queueing its first delivery.
 func (w *World) LockReaders(ctx context.Context) (release func() error, err error) {
 	return w.hold(ctx, `BEGIN`, `SELECT count(*) FROM (SELECT 1 FROM subscriptions ORDER BY id LIMIT 1 FOR UPDATE) AS s`)
 }

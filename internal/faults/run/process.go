@@ -202,6 +202,22 @@ func (p *Process) Files() int {
 	return len(entries)
 }
 
+// Peak is the most memory of the daemon that was resident at one time, in bytes; 0 where
+// that cannot be seen.
+func (p *Process) Peak() (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
+	if err != nil {
+		return 0, nil //nolint:nilerr // not on this system
+	}
+	_, rest, ok := strings.Cut(string(b), "VmHWM:")
+	line, _, _ := strings.Cut(rest, "\n")
+	if !ok {
+		return 0, nil
+	}
+	kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(line), " kB"), 10, 64)
+	return kb << 10, err
+}
+
 // CPU is the time that the daemon has computed.
 func (p *Process) CPU() (time.Duration, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid()))

@@ -55,6 +55,8 @@ type Setup struct {
 	Drain       time.Duration // of the daemon; 0: 25 s
 	NoEdition   bool          // leave the articles to the fault
 
+	Templates map[string]string // files of the operator's, by name
+
 	MaxCopies      int // how often one message may be in the log; 0: 2
 	MaxQuarantined int // how many deliveries may end so
 
@@ -131,11 +133,21 @@ func (w *World) writeConfig() error {
 	if err != nil {
 		return err
 	}
+	templates := ""
+	if len(w.Templates) > 0 {
+		templates = "templates = \"templates\"\n"
+	}
+	for name, text := range w.Templates {
+		if err := w.WriteTemplate(name, text); err != nil {
+			return err
+		}
+	}
 	text := fmt.Sprintf(`database = %q
 listen = "127.0.0.1:0"
 public_url = "http://127.0.0.1:9"
 drain = %q
 
+%s
 [site]
 title = "Fault run"
 
@@ -153,7 +165,7 @@ connections = %d
 [log]
 level = "debug"
 format = "json"
-`, w.via(), w.Drain, domain, port, w.Connections)
+`, w.via(), w.Drain, templates, domain, port, w.Connections)
 	return os.WriteFile(w.config, []byte(text), 0o600)
 }
 
@@ -167,14 +179,19 @@ func (w *World) via() string {
 	return u.String()
 }
 
+// WriteTemplate writes a file of the operator's templates.
+func (w *World) WriteTemplate(name, text string) error {
+	path := filepath.Join(w.Dir, "templates", name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o600)
+}
+
 // prepare fills the database by the commands that an operator would use.
 func (w *World) prepare(ctx context.Context) error {
-	people := "address\n"
-	for i := range w.Subscribers {
-		people += Address(i) + "\n"
-	}
-	csv := filepath.Join(w.Dir, "people.csv")
-	if err := os.WriteFile(csv, []byte(people), 0o600); err != nil {
+	csv, err := w.People("people.csv", 0, w.Subscribers)
+	if err != nil {
 		return err
 	}
 	for _, args := range [][]string{
@@ -186,7 +203,6 @@ func (w *World) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	var err error
 	if w.Store, err = store.Open(ctx, w.DSN, store.Options{}); err != nil {
 		return err
 	}
@@ -215,6 +231,17 @@ func (w *World) prepare(ctx context.Context) error {
 		return err
 	}
 	return w.RunEdition(ctx, ListName)
+}
+
+// People writes a list of addresses to import, and returns its path.
+func (w *World) People(name string, from, n int) (string, error) {
+	var text strings.Builder
+	text.WriteString("address\n")
+	for i := range n {
+		text.WriteString(Address(from+i) + "\n")
+	}
+	path := filepath.Join(w.Dir, name)
+	return path, os.WriteFile(path, []byte(text.String()), 0o600)
 }
 
 // Address is that of the subscriber with this number. Domains are many, because a courier
