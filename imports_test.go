@@ -47,10 +47,11 @@ func allowedImports() map[string][]string {
 		"cmd/gazetted": append([]string{"daemon"}, stages...),
 
 		// For tests alone: no list above holds them.
-		"internal/dbtest":   {"internal/news", "internal/store"},
-		"internal/smtptest": {},
-		"internal/wptest":   {},
-		"internal/testenv":  {},
+		"internal/dbtest":    {"internal/news", "internal/store"},
+		"internal/smtptest":  {},
+		"internal/wptest":    {},
+		"internal/ghosttest": {},
+		"internal/testenv":   {},
 
 		// Fault runs, a program beside the product: they drive its binary and read its ledger.
 		"internal/faults":        {"internal/faults/link", "internal/faults/run", "internal/faults/sink", "internal/news"},

@@ -21,22 +21,24 @@ func (a *app) sourceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "source",
 		Short: "Places that are watched for newly published articles",
-		Long: `A source is a place that is watched: a WordPress site, a feed, a folder of
-Markdown or HTML files, or the push API. The first look at a source fills the feeds and
-mails nothing: what was there before is archive.`,
+		Long: `A source is a place that is watched: a WordPress or Ghost site, a feed, a folder
+of Markdown or HTML files, or the push API. The first look at a source fills the
+feeds and mails nothing: what was there before is archive.`,
 	}
-	c.AddCommand(a.sourceAdd(), a.sourceLs(), a.sourceShow(), a.sourcePoll(), a.sourceHook(), a.sourceRm())
+	c.AddCommand(a.sourceAdd(), a.sourceLs(), a.sourceShow(), a.sourcePoll(), a.sourceHook(), a.sourceSecret(), a.sourceRm())
 	return c
 }
 
 func (a *app) sourceAdd() *cobra.Command {
 	var name, zone, base, categoriesAs string
 	var poll, settle, maxAge time.Duration
+	var special specialFlags
 	c := &cobra.Command{
-		Use:   "add wordpress URL | feed URL | folder PATH | push",
+		Use:   "add wordpress URL | feed URL | ghost URL | folder PATH | push",
 		Short: "Watch a new place",
 		Example: `  gazetted source add wordpress https://news.example.org
   gazetted source add feed https://blog.example.org/feed.xml --categories-as tags
+  gazetted source add ghost https://blog.example.org --key-file ghost-key
   gazetted source add folder ./content --name blog --base-url https://blog.example.org
   gazetted source add push --name cms`,
 		Args: cobra.RangeArgs(1, 2),
@@ -49,6 +51,9 @@ func (a *app) sourceAdd() *cobra.Command {
 				src.Location = args[1]
 			}
 			if err := completeSource(&src); err != nil {
+				return &usageError{err: err, command: c.CommandPath()}
+			}
+			if err := special.complete(&src); err != nil {
 				return &usageError{err: err, command: c.CommandPath()}
 			}
 			if err := a.completeFolder(&src); err != nil {
@@ -74,6 +79,7 @@ func (a *app) sourceAdd() *cobra.Command {
 	c.Flags().StringVar(&zone, "zone", "", "time zone of dates without an offset (default UTC)")
 	c.Flags().StringVar(&base, "base-url", "", "folder: the `URL` under which its articles are published (default: site.url, else public_url)")
 	c.Flags().StringVar(&categoriesAs, "categories-as", "", "feed: what its categories become: categories or tags (default: categories, except what it calls tags or keywords itself)")
+	special.add(c)
 	return c
 }
 
@@ -89,7 +95,7 @@ func completeSource(src *news.Source) error {
 			return fmt.Errorf("find folder: %w", err)
 		}
 		src.Location = abs
-	case news.SourceWordPress, news.SourceFeed:
+	case news.SourceWordPress, news.SourceFeed, news.SourceGhost:
 		if src.Location != "" && !strings.Contains(src.Location, "://") {
 			src.Location = "https://" + src.Location
 		}
@@ -98,7 +104,7 @@ func completeSource(src *news.Source) error {
 			return &news.FieldError{Field: "push", Value: src.Location, Want: "no location: articles are pushed to us"}
 		}
 	default:
-		return &news.FieldError{Field: "kind", Value: string(src.Kind), Want: "one of wordpress, feed, folder, push"}
+		return &news.FieldError{Field: "kind", Value: string(src.Kind), Want: "one of wordpress, feed, ghost, folder, push"}
 	}
 	if src.Name == "" {
 		src.Name = sourceName(src)
@@ -132,7 +138,7 @@ func sourceName(src *news.Source) string {
 	switch src.Kind {
 	case news.SourceFolder:
 		name = filepath.Base(src.Location)
-	case news.SourceWordPress, news.SourceFeed:
+	case news.SourceWordPress, news.SourceFeed, news.SourceGhost:
 		if u, err := url.Parse(src.Location); err == nil && u.Hostname() != "" {
 			name = strings.TrimPrefix(u.Hostname(), "www.")
 		}
@@ -193,7 +199,7 @@ func (a *app) sourceShow() *cobra.Command {
 					return err
 				}
 				return a.fields(src, "name", src.Name, "kind", string(src.Kind), "location", src.Location,
-					"poll", src.Settings.Poll.String(), "settle", src.Settings.Settle.String(), "zone", src.Settings.Zone, "base url", src.Settings.BaseURL,
+					"poll", src.Settings.Poll.String(), "settle", src.Settings.Settle.String(), "zone", src.Settings.Zone, "base url", src.Settings.BaseURL, "secret", src.Secret.String(),
 					"state", sourceState(src), "active since", clock(src.ActivatedAt), "last look", clock(src.Look.LastAt), "next look", clock(src.Look.NextAt),
 					"error", src.Look.Err, "notes", strings.Join(src.Look.Notes, "; "))
 			})

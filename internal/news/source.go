@@ -63,6 +63,9 @@ type SourceSettings struct {
 	// CategoriesAs: feed: what its categories become, AsCategories or AsTags.
 	// Default: categories, except what the feed itself calls tags or keywords.
 	CategoriesAs string `json:"categories_as,omitempty"`
+	// OmitMembers: ghost: articles that not everybody may read are left out;
+	// otherwise they appear with title and link.
+	OmitMembers bool `json:"omit_members,omitempty"`
 }
 
 // What the categories of a feed may become.
@@ -105,7 +108,7 @@ func (s *Source) Validate() error {
 		}
 	case SourcePush, SourcePostgres:
 	default:
-		return &FieldError{Field: "kind", Value: string(s.Kind), Want: "one of wordpress, feed, folder, push"}
+		return &FieldError{Field: "kind", Value: string(s.Kind), Want: "one of wordpress, feed, ghost, folder, push"}
 	}
 	if time.Duration(s.Settings.Poll) < MinPoll {
 		return &FieldError{Field: "poll", Value: s.Settings.Poll.String(), Want: "a duration of at least 1s, such as 60s"}

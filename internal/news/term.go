@@ -59,6 +59,9 @@ type TermRef struct {
 	ParentNativeID string
 	Slug           string // empty: made from the name
 	Name           string // plain text, entities decoded
+	// KnownOnly: learn its name if an article of the source has carried it, else
+	// leave it: a Ghost tag is a category, a tag, or neither yet.
+	KnownOnly bool
 }
 
 // Topic is a subscriber's or list's choice of a category or tag by slug.

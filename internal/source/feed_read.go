@@ -81,7 +81,7 @@ func (r *feedReader) read(ans *Answer, zone *time.Location) (*feedDoc, error) {
 		return nil, err
 	}
 	text := r.decl.text(body, ans.Header.Get("Content-Type"))
-	odd := func(what string) error { return &OddAnswerError{URL: ans.URL, Text: what} }
+	odd := func(what string) error { return &OddAnswerError{URL: shownRawURL(ans.URL), Text: what} }
 	if text == "" {
 		return nil, odd("nothing")
 	}

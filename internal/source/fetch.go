@@ -103,18 +103,56 @@ func NewClient(o ClientOptions) (*Client, error) {
 // checkRedirect decides about one hop before it is made.
 func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > MaxRedirects {
-		return &RedirectError{URL: via[0].URL.Redacted()}
+		return &RedirectError{URL: shownURL(via[0].URL)}
 	}
 	if err := checkURL(req.URL); err != nil {
 		return err
 	}
+	req.Header.Del("Referer") // it repeats the last URL, a key in its query included
 	if wait := c.heldFor(strings.ToLower(req.URL.Host)); wait > 0 {
-		return &StatusError{Code: http.StatusTooManyRequests, URL: req.URL.Redacted(), RetryAfter: wait, held: true}
+		return &StatusError{Code: http.StatusTooManyRequests, URL: shownURL(req.URL), RetryAfter: wait, held: true}
 	}
 	if t, ok := req.Context().Value(trailKey{}).(*trail); ok && req.Response != nil {
 		t.add(req.Response.StatusCode, req.URL)
 	}
 	return nil
+}
+
+// secretParameter tells whether a query parameter of this name holds a key in
+// the APIs that are asked, Ghost's above all.
+func secretParameter(name string) bool {
+	switch strings.ToLower(name) {
+	case "key", "api_key", "apikey", "token", "access_token", "secret", "password", "auth":
+		return true
+	}
+	return false
+}
+
+// shownURL is u as it may be told to people and logs: without a password before
+// the host, and without a key in the query.
+func shownURL(u *url.URL) string {
+	if u.RawQuery == "" {
+		return u.Redacted()
+	}
+	shown := *u
+	pairs := strings.Split(u.RawQuery, "&")
+	for i, pair := range pairs {
+		name, _, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err != nil || secretParameter(plain) {
+			pairs[i] = name + "=xxxxx"
+		}
+	}
+	shown.RawQuery = strings.Join(pairs, "&")
+	return shown.Redacted()
+}
+
+// shownRawURL is shownURL for a URL that is text.
+func shownRawURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "a URL that cannot be read"
+	}
+	return shownURL(u)
 }
 
 // trail follows the redirects of one fetch.
@@ -153,7 +191,7 @@ func (c *Client) do(req *http.Request, maxBody int64) (*http.Response, error) {
 	}
 	host := strings.ToLower(req.URL.Host)
 	if wait := c.heldFor(host); wait > 0 {
-		return nil, &StatusError{Code: http.StatusTooManyRequests, URL: req.URL.Redacted(), RetryAfter: wait, held: true}
+		return nil, &StatusError{Code: http.StatusTooManyRequests, URL: shownURL(req.URL), RetryAfter: wait, held: true}
 	}
 	req.Header.Set("User-Agent", c.agent)
 	resp, err := c.http.Do(req)
@@ -163,7 +201,7 @@ func (c *Client) do(req *http.Request, maxBody int64) (*http.Response, error) {
 	if wait := retryAfter(resp.Header.Get("Retry-After"), c.now()); wait > 0 && temporaryStatus(resp.StatusCode) {
 		c.holdHost(strings.ToLower(resp.Request.URL.Host), wait) // of the last hop: it is the one that asks
 	}
-	resp.Body = &cappedBody{body: resp.Body, left: maxBody, limit: maxBody, url: req.URL.Redacted()}
+	resp.Body = &cappedBody{body: resp.Body, left: maxBody, limit: maxBody, url: shownURL(req.URL)}
 	return resp, nil
 }
 
@@ -220,7 +258,7 @@ func (c *Client) get(ctx context.Context, r request) (*Answer, error) {
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return nil, &StatusError{
-			Code: resp.StatusCode, URL: req.URL.Redacted(), body: bytes.TrimSpace(body),
+			Code: resp.StatusCode, URL: shownURL(req.URL), body: bytes.TrimSpace(body),
 			RetryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now()),
 		}
 	}
@@ -336,13 +374,13 @@ func fetchError(err error, u *url.URL) error {
 		}
 	}
 	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("fetch %s: %w", u.Redacted(), context.Canceled)
+		return fmt.Errorf("fetch %s: %w", shownURL(u), context.Canceled)
 	}
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		err = ue.Err
 	}
-	return &NetworkError{URL: u.Redacted(), Err: err}
+	return &NetworkError{URL: shownURL(u), Err: err}
 }
 
 // as finds an error of type E in err's chain; nil where there is none.

@@ -102,6 +102,7 @@ func New(o Options) *Watcher {
 		news.SourceFolder:    newFolder(cleaner),
 		news.SourceWordPress: newWordPress(cleaner, o.Client),
 		news.SourceFeed:      newFeed(cleaner, o.Client, o.Pace),
+		news.SourceGhost:     newGhost(cleaner, o.Client),
 		news.SourcePush:      pushLooker{},
 	}
 	return w

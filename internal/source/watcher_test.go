@@ -86,7 +86,7 @@ func TestWatcherPanic(t *testing.T) {
 }
 
 func TestWatcherKinds(t *testing.T) {
-	m := newMemStore(news.Source{Name: "later", Kind: news.SourceGhost}, news.Source{Name: "cms", Kind: news.SourcePush})
+	m := newMemStore(news.Source{Name: "later", Kind: "telegraph"}, news.Source{Name: "cms", Kind: news.SourcePush})
 	w := newTestWatcher(t, m)
 	if _, err := w.Look(context.Background(), "later"); err == nil {
 		t.Error("a kind that is not there yet was looked at")
@@ -182,8 +182,7 @@ func TestWatch_37_HintsAreBounded(t *testing.T) {
 		m := newMemStore(news.Source{Name: "site", Kind: news.SourceGhost, Settings: news.SourceSettings{Poll: news.Duration(time.Hour)}})
 		m.now = time.Now
 		looks := 0
-		var w *Watcher
-		w = New(Options{Store: m, Client: testClient(t), Events: func(e Event) { looks++ }})
+		w := New(Options{Store: m, Client: testClient(t), Events: func(Event) { looks++ }})
 		during := 0
 		w.lookers[news.SourceGhost] = lookFunc(func(ctx context.Context, j *job) (outcome, error) {
 			if during > 0 {

@@ -90,13 +90,13 @@ func (a *wpAPI) list(ctx context.Context, route, query string) (items []json.Raw
 func decodeJSON(ans *Answer, into any) error {
 	body := bytes.TrimSpace(bytes.TrimPrefix(ans.Body, []byte("\xEF\xBB\xBF")))
 	if len(body) == 0 {
-		return &OddAnswerError{URL: ans.URL, Text: "nothing", noJSON: true}
+		return &OddAnswerError{URL: shownRawURL(ans.URL), Text: "nothing", noJSON: true}
 	}
 	if body[0] == '<' {
-		return &OddAnswerError{URL: ans.URL, Text: "a page for people instead of JSON", noJSON: true}
+		return &OddAnswerError{URL: shownRawURL(ans.URL), Text: "a page for people instead of JSON", noJSON: true}
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return &OddAnswerError{URL: ans.URL, Text: "JSON of another shape than WordPress gives"}
+		return &OddAnswerError{URL: shownRawURL(ans.URL), Text: "JSON of another shape than it should have"}
 	}
 	return nil
 }
@@ -207,7 +207,7 @@ func (a *wpAPI) isGone(ctx context.Context, id int64) (bool, error) {
 		return false, err
 	}
 	if b.ID != id {
-		return false, &OddAnswerError{URL: ans.URL, Text: "another post than was asked for"}
+		return false, &OddAnswerError{URL: shownRawURL(ans.URL), Text: "another post than was asked for"}
 	}
 	return b.Status != "" && b.Status != "publish", nil
 }

@@ -70,12 +70,15 @@ func (t *tx) termBySlug(kind news.TermKind, slug string) (termRow, error) {
 
 // StoreTerms learns terms of a source: new ones, new names and slugs of known
 // ones (their past slugs keep leading to them), new parents. What the operator
-// has fixed stays. A ref without a native id is passed over.
+// has fixed stays. A ref without a native id is passed over, and so is one that
+// is KnownOnly and not known.
 func (s *Store) StoreTerms(ctx context.Context, sourceID int64, refs []news.TermRef) error {
 	return s.write(ctx, "store terms", func(t *tx) error {
 		touched := touchedTerms{}
 		for _, ref := range refs {
-			if ref.NativeID == "" {
+			if use, err := t.learns(sourceID, ref); err != nil {
+				return err
+			} else if !use {
 				continue
 			}
 			id, err := t.resolveTerm(sourceID, ref, touched)
@@ -93,6 +96,16 @@ func (s *Store) StoreTerms(ctx context.Context, sourceID int64, refs []news.Term
 		}
 		return t.feedsChanged(touched, len(touched) > 0)
 	})
+}
+
+// learns tells whether StoreTerms has a use for ref.
+func (t *tx) learns(sourceID int64, ref news.TermRef) (bool, error) {
+	if ref.NativeID == "" || !ref.KnownOnly {
+		return ref.NativeID != "", nil
+	}
+	var n int
+	err := t.get(&n, `SELECT count(*) FROM source_terms WHERE source_id = $1 AND kind = $2 AND native_id = $3`, sourceID, string(ref.Kind), ref.NativeID)
+	return n > 0, err
 }
 
 // resolveTerm finds the term that ref names: by the source's id of it, by the
