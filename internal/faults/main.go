@@ -37,6 +37,7 @@ type options struct {
 	jobs                int
 	inNamespace, large  bool
 	postgres            string
+	next                func() (string, error) // builds the next version, once
 }
 
 func main() {
@@ -93,6 +94,7 @@ func runAll(ctx context.Context, o options, stdout, stderr io.Writer) (failed in
 	if len(chosen) == 0 {
 		return 0, fmt.Errorf("no fault is called %q", o.only)
 	}
+	o.next = sync.OnceValues(func() (string, error) { return run.BuildNext(ctx, o.dir) })
 	begun := time.Now()
 	results := make([]result, len(chosen))
 	var wg sync.WaitGroup

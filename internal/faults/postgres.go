@@ -185,7 +185,7 @@ func noConnections(d time.Duration) func(c *run.Cluster, k *link.Link) injection
 func readOnly(d time.Duration) func(c *run.Cluster, k *link.Link) injection {
 	return func(c *run.Cluster, k *link.Link) injection {
 		return func(ctx context.Context, w *run.World) (err error) {
-			standby, err := c.Standby(ctx)
+			standby, err := c.Standby(ctx, c.Addr)
 			if err != nil {
 				return err
 			}

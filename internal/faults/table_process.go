@@ -33,5 +33,6 @@ func processFaults() []fault {
 		},
 		{id: "F9", what: "poison: relay drops at the dot", on: both, setup: run.Setup{MaxQuarantined: 1}, inject: poisonedRelay},
 		{id: "F9", what: "poison: daemon dies with it in hand", on: both, setup: run.Setup{MaxQuarantined: 1}, inject: poisonedDaemon},
+		{id: "F10", what: "upgrade in mid-edition, with a newer schema, and back", on: both, setup: run.Setup{Subscribers: 600}, around: withNext(upgradeInMidEdition)},
 	}
 }

@@ -67,7 +67,9 @@ func TestGroupedTransactionsFailAlone(t *testing.T) {
 		}
 	}
 	var stored int
-	if err := s.read(t.Context(), "count", func(x *tx) error { return x.get(&stored, `SELECT count(*) FROM settings WHERE name <> 'oldest_schema'`) }); err != nil {
+	if err := s.read(t.Context(), "count", func(x *tx) error {
+		return x.get(&stored, `SELECT count(*) FROM settings WHERE name <> 'oldest_schema'`)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if stored != good || int(wakes.Load()) != good {

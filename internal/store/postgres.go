@@ -189,16 +189,35 @@ type pqConn interface {
 
 type conn struct {
 	pqConn
-	socket net.Conn
-	gone   atomic.Bool // the socket was cut
+	socket  net.Conn
+	gone    atomic.Bool // the socket was cut
+	watched bool        // by the transaction under way
 }
 
 // IsValid implements driver.Validator.
 func (c *conn) IsValid() bool { return !c.gone.Load() && c.pqConn.IsValid() }
 
+// QueryContext implements driver.QueryerContext.
+func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if !c.watched {
+		defer c.cutBehind(ctx)()
+	}
+	return c.pqConn.QueryContext(ctx, query, args)
+}
+
+// ExecContext implements driver.ExecerContext.
+func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if !c.watched {
+		defer c.cutBehind(ctx)()
+	}
+	return c.pqConn.ExecContext(ctx, query, args)
+}
+
 // BeginTx implements driver.ConnBeginTx.
 func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
-	stop := c.cutBehind(ctx)
+	cut := c.cutBehind(ctx)
+	stop := func() { cut(); c.watched = false }
+	c.watched = true
 	inner, err := c.pqConn.BeginTx(ctx, o)
 	if err != nil {
 		stop()
@@ -214,6 +233,9 @@ func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, erro
 
 // cutBehind cuts the connection some time after ctx has ended, unless stopped.
 func (c *conn) cutBehind(ctx context.Context) (stop func()) {
+	if ctx.Done() == nil {
+		return func() {}
+	}
 	over, end := context.WithCancel(context.WithoutCancel(ctx))
 	unset := context.AfterFunc(ctx, func() {
 		timer := time.NewTimer(cutAfter)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
@@ -43,12 +44,48 @@ func NewCluster(ctx context.Context, settings ...string) (*Cluster, error) {
 	})
 }
 
-// Standby makes a standby of c and starts it; its name for synchronous_standby_names is
-// "standby". The caller closes it.
-func (c *Cluster) Standby(ctx context.Context) (*Cluster, error) {
+// Standby makes a standby of c, which reaches it at addr, and starts it. The caller closes it.
+func (c *Cluster) Standby(ctx context.Context, addr string) (*Cluster, error) {
+	u, err := url.Parse(c.DSN)
+	if err != nil {
+		return nil, err
+	}
+	u.Host = addr
 	return newCluster(ctx, nil, func(s *Cluster) error {
-		return s.run(ctx, "pg_basebackup", "--pgdata", s.data(), "--dbname", c.DSN+"&application_name=standby", "--write-recovery-conf", "--checkpoint", "fast", "--no-sync")
+		return s.run(ctx, "pg_basebackup", "--pgdata", s.data(), "--dbname", u.String()+"&application_name=standby", "--write-recovery-conf", "--checkpoint", "fast", "--no-sync")
 	})
+}
+
+// Synchronise lets c wait at each commit for its standby.
+func (c *Cluster) Synchronise(ctx context.Context) error {
+	for _, q := range []string{`ALTER SYSTEM SET synchronous_standby_names = 'standby'`, `SELECT pg_reload_conf()`} {
+		if err := c.Do(ctx, q); err != nil {
+			return err
+		}
+	}
+	db, err := sql.Open("postgres", c.DSN)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }() // it was only to ask
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		n := 0
+		if err := db.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'`).Scan(&n); err != nil || n > 0 {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the synchronous standby: %w", ctx.Err())
+		}
+	}
+}
+
+// PairDSN leads to whichever of the two is the primary.
+func PairDSN(a, b *Cluster) string {
+	return fmt.Sprintf("postgres://postgres@/postgres?sslmode=disable&host=127.0.0.1,127.0.0.1&port=%d,%d&target_session_attrs=primary", a.port, b.port)
 }
 
 func newCluster(ctx context.Context, settings []string, fill func(*Cluster) error) (_ *Cluster, err error) {

@@ -19,13 +19,25 @@ import (
 
 // Build makes the real binary, without the race detector, as `make build` does.
 func Build(ctx context.Context, dir string) (string, error) {
+	root, err := module(ctx)
+	if err != nil {
+		return "", err
+	}
+	return build(ctx, root, filepath.Join(dir, "gazetted"))
+}
+
+// module is the folder of our source.
+func module(ctx context.Context) (string, error) {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "gazetted").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the module: %w", err)
 	}
-	path := filepath.Join(dir, "gazetted")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/gazetted")
-	cmd.Dir = strings.TrimSpace(string(root))
+	return strings.TrimSpace(string(root)), nil
+}
+
+func build(ctx context.Context, root, path string, flags ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", path}, flags...), "./cmd/gazetted")...)
+	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build gazetted: %w: %s", err, out)

@@ -53,6 +53,7 @@ type Setup struct {
 	OnUncertain string        // of the list; "": resend
 	Frequency   string        // of the list; "": a slot that does not come during a run
 	Drain       time.Duration // of the daemon; 0: 25 s
+	Config      string        // further lines of the configuration's head
 	NoEdition   bool          // leave the articles to the fault
 
 	Templates map[string]string // files of the operator's, by name
@@ -146,6 +147,7 @@ func (w *World) writeConfig() error {
 listen = "127.0.0.1:0"
 public_url = "http://127.0.0.1:9"
 drain = %q
+%s
 
 %s
 [site]
@@ -165,7 +167,7 @@ connections = %d
 [log]
 level = "debug"
 format = "json"
-`, w.via(), w.Drain, templates, domain, port, w.Connections)
+`, w.via(), w.Drain, w.Config, templates, domain, port, w.Connections)
 	return os.WriteFile(w.config, []byte(text), 0o600)
 }
 
