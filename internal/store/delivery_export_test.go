@@ -29,7 +29,7 @@ func (s *Store) OutboxQueries() map[string]Query {
 		"dot":        {SQL: dotQuery(s.d), Args: []any{`[{"id": 1}]`}},
 		"batch":      {SQL: batchQuery(s.d), Args: groupArgs(5000)},
 		"queue":      {SQL: queueQuery(s.d), Args: groupArgs(int64(99), int64(1), int64(1), int64(1), int64(1))},
-		"move":       {SQL: moveQuery, Args: []any{int64(1), int64(1 << 40), int64(1)}},
+		"move":       {SQL: moveQuery, Args: []any{int64(1), int64(1 << 40), int64(1), int64(7), int64(99)}},
 		"tally":      {SQL: tallyQuery, Args: []any{int64(1)}},
 		"oldest":     {SQL: oldestQuery},
 		"audience":   {SQL: audienceQuery, Args: []any{int64(1), "weekly", "", int64(1)}},

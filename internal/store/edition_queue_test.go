@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"gazetted/internal/dbtest"
 	"gazetted/internal/news"
 	"gazetted/internal/store"
 )
@@ -389,4 +391,71 @@ func TestWhoIsAskedToStopGivesTheEditionBack(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
+}
+
+// A pause that is being stored while a batch takes its reader: the batch waits
+// for it, and leaves the reader where they are. On SQLite there is one writer.
+func TestAPauseAtTheMomentOfABatchLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dbtest.Postgres(t))
+	w.inBatches(1)
+	ctx := t.Context()
+	w.list(daily("world"))
+	w.follow("world", "first", "daily")
+	ana := w.follow("world", "ana", "daily")
+	w.publish("a")
+	w.until("2026-03-03T06:00:00Z")
+	e := w.begin()
+	raw, err := sql.Open("postgres", w.db.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = raw.Close() }()
+	pause, err := raw.BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pause.ExecContext(ctx, `UPDATE subscriptions SET state = 'paused' WHERE id = $1`, ana.ID); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.db.QueueDeliveries(ctx, e.ID)
+		done <- err
+	}()
+	for blocked := 0; blocked == 0; {
+		if err := raw.QueryRowContext(ctx, `SELECT count(*) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid)::text[])`,
+			backend(t, pause)).Scan(&blocked); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := pause.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := w.queueAll(e.ID); got.Intended != 1 || w.subscription(ana.ID).ServedThrough != 0 {
+		t.Errorf("%+v, %+v", got, w.subscription(ana.ID))
+	}
+	if err := w.db.SetPreferences(ctx, ana.ID, news.Preferences{}); err != nil {
+		t.Fatal(err)
+	}
+	w.send()
+	w.until("2026-03-04T06:00:00Z")
+	w.closeDue()
+	w.send()
+	if w.got("ana") != "a" || w.got("first") != "a" {
+		t.Errorf("%v", w.inbox)
+	}
+}
+
+// backend is the process of a transaction's server.
+func backend(t *testing.T, tx *sql.Tx) string {
+	t.Helper()
+	var pid string
+	if err := tx.QueryRowContext(t.Context(), `SELECT pg_backend_pid()::text`).Scan(&pid); err != nil {
+		t.Fatal(err)
+	}
+	return pid
 }

@@ -47,7 +47,7 @@ type Options struct {
 	// Readers bounds the connections for reading; default 8.
 	Readers int
 	// Batch is how many deliveries of an edition are queued in one transaction,
-	// which for so long keeps SQLite's only writer; default 5,000.
+	// which for so long keeps SQLite's only writer; default 2,000.
 	Batch int
 	// Create lets Open make a new SQLite file. Without it a missing file is an
 	// error, so that an empty database never takes the place of a lost one.
