@@ -21,9 +21,10 @@ func (a *app) sourceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "source",
 		Short: "Places that are watched for newly published articles",
-		Long: `A source is a place that is watched: a WordPress or Ghost site, a feed, a folder
-of Markdown or HTML files, or the push API. The first look at a source fills the
-feeds and mails nothing: what was there before is archive.`,
+		Long: `A source is a place that is watched: a WordPress or Ghost site, a feed, the
+pages of a site, a folder of Markdown or HTML files, or the push API. The first
+look at a source fills the feeds and mails nothing: what was there before is
+archive.`,
 	}
 	c.AddCommand(a.sourceAdd(), a.sourceLs(), a.sourceShow(), a.sourcePoll(), a.sourceHook(), a.sourceSecret(), a.sourceRm())
 	return c
@@ -34,11 +35,12 @@ func (a *app) sourceAdd() *cobra.Command {
 	var poll, settle, maxAge time.Duration
 	var special specialFlags
 	c := &cobra.Command{
-		Use:   "add wordpress URL | feed URL | ghost URL | folder PATH | push",
+		Use:   "add wordpress URL | feed URL | ghost URL | page URL | folder PATH | push",
 		Short: "Watch a new place",
 		Example: `  gazetted source add wordpress https://news.example.org
   gazetted source add feed https://blog.example.org/feed.xml --categories-as tags
   gazetted source add ghost https://blog.example.org --key-file ghost-key
+  gazetted source add page https://paper.example.org/sitemap.xml
   gazetted source add folder ./content --name blog --base-url https://blog.example.org
   gazetted source add push --name cms`,
 		Args: cobra.RangeArgs(1, 2),
@@ -95,7 +97,7 @@ func completeSource(src *news.Source) error {
 			return fmt.Errorf("find folder: %w", err)
 		}
 		src.Location = abs
-	case news.SourceWordPress, news.SourceFeed, news.SourceGhost:
+	case news.SourceWordPress, news.SourceFeed, news.SourceGhost, news.SourcePage:
 		if src.Location != "" && !strings.Contains(src.Location, "://") {
 			src.Location = "https://" + src.Location
 		}
@@ -104,7 +106,7 @@ func completeSource(src *news.Source) error {
 			return &news.FieldError{Field: "push", Value: src.Location, Want: "no location: articles are pushed to us"}
 		}
 	default:
-		return &news.FieldError{Field: "kind", Value: string(src.Kind), Want: "one of wordpress, feed, ghost, folder, push"}
+		return &news.FieldError{Field: "kind", Value: string(src.Kind), Want: "one of wordpress, feed, ghost, page, folder, push"}
 	}
 	if src.Name == "" {
 		src.Name = sourceName(src)
@@ -138,7 +140,7 @@ func sourceName(src *news.Source) string {
 	switch src.Kind {
 	case news.SourceFolder:
 		name = filepath.Base(src.Location)
-	case news.SourceWordPress, news.SourceFeed, news.SourceGhost:
+	case news.SourceWordPress, news.SourceFeed, news.SourceGhost, news.SourcePage:
 		if u, err := url.Parse(src.Location); err == nil && u.Hostname() != "" {
 			name = strings.TrimPrefix(u.Hostname(), "www.")
 		}

@@ -108,7 +108,7 @@ func (s *Source) Validate() error {
 		}
 	case SourcePush, SourcePostgres:
 	default:
-		return &FieldError{Field: "kind", Value: string(s.Kind), Want: "one of wordpress, feed, ghost, folder, push"}
+		return &FieldError{Field: "kind", Value: string(s.Kind), Want: "one of wordpress, feed, ghost, page, folder, push"}
 	}
 	if time.Duration(s.Settings.Poll) < MinPoll {
 		return &FieldError{Field: "poll", Value: s.Settings.Poll.String(), Want: "a duration of at least 1s, such as 60s"}

@@ -200,6 +200,18 @@ func (m *memStore) WithdrawArticles(_ context.Context, _ int64, ids []string) (i
 	return n, nil
 }
 
+func (m *memStore) ArticleURLs(_ context.Context, _ int64, ids []string) (map[string]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[string]string{}
+	for _, id := range ids {
+		if f, ok := m.found[id]; ok {
+			out[id] = f.URL
+		}
+	}
+	return out, nil
+}
+
 func (m *memStore) RenameArticles(_ context.Context, _ int64, pairs [][2]string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

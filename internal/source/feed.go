@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -15,10 +14,6 @@ const (
 	// feedVersion is part of every fingerprint and of the body's hash: raise it
 	// when items are to be read anew after a change of how they are read.
 	feedVersion = 1
-	// A 304 is believed this often and this long: WordPress answers it although
-	// an older item has been removed, because its validators are of the newest.
-	feedTrustLooks = 10
-	feedTrustTime  = time.Hour
 	// feedWindow is how many items of a feed are remembered, to notice one that
 	// goes although older ones stay.
 	feedWindow = 100
@@ -54,29 +49,17 @@ func newFeed(c *Cleaner, client *Client, pace func(context.Context, time.Duratio
 
 // feedCursor is what a look leaves for the next.
 type feedCursor struct {
-	// What the server said of the last answer that was read, and how often and
-	// since when its word has been taken for it.
-	ETag     string    `json:"etag,omitempty"`
-	Modified string    `json:"modified,omitempty"`
-	Hash     string    `json:"hash,omitempty"` // of the body and of how it was read
-	Trusted  int       `json:"trusted,omitempty"`
-	ReadAt   time.Time `json:"read_at,omitzero"`
+	freshness
 
-	Window  []feedSeat `json:"window,omitempty"`  // the items of the last look, as they stood
-	Missing []feedSeat `json:"missing,omitempty"` // gone from the window, not yet asked for
-	Oldest  time.Time  `json:"oldest,omitzero"`   // of the window's dates
-	Walk    *feedWalk  `json:"walk,omitempty"`    // of a first run that is under way
-	Move    moving     `json:"move,omitzero"`
+	Window  []seat    `json:"window,omitempty"`  // the items of the last look, as they stood
+	Missing []seat    `json:"missing,omitempty"` // gone from the window, not yet asked for
+	Oldest  time.Time `json:"oldest,omitzero"`   // of the window's dates
+	Walk    *feedWalk `json:"walk,omitempty"`    // of a first run that is under way
+	Move    moving    `json:"move,omitzero"`
 
 	Title string   `json:"title,omitempty"`
 	Hubs  []string `json:"hubs,omitempty"` // WebSub hubs, and what they know the feed by
 	Topic string   `json:"topic,omitempty"`
-}
-
-// feedSeat is an item's place in the window.
-type feedSeat struct {
-	ID  string `json:"i"`
-	URL string `json:"u"`
 }
 
 // feedWalk is how far a walk has come.
@@ -97,7 +80,7 @@ type feedLook struct {
 	taken  map[string]bool // ids that this look has stored
 	// lastRead is when the feed was last read before this look.
 	lastRead time.Time
-	lastPage []seat        // of a walk
+	lastPage []placed      // of a walk
 	rest     time.Duration // before the walk goes on
 }
 
@@ -156,41 +139,17 @@ func (l *feedLook) fetch(ctx context.Context) (doc *feedDoc, ans *Answer, err er
 	q := request{url: l.src.Location, accept: feedAccept}
 	c := &l.cursor
 	busy := l.accept || c.Walk != nil || len(c.Missing) > 0 || l.src.ActivatedAt.IsZero()
-	if !busy && c.Hash != "" && c.Trusted < feedTrustLooks && !l.past(c.ReadAt, feedTrustTime) {
-		q.etag, q.modified = c.ETag, c.Modified
+	if !busy {
+		c.ask(l.job, &q)
 	}
 	if ans, err = l.client.get(ctx, q); err != nil {
 		return nil, nil, err
 	}
-	if ans.NotModified {
-		c.Trusted++
+	if unchanged := c.take(l.job, ans, fmt.Sprint(feedVersion, l.src.Settings.CategoriesAs, l.zone)); unchanged && !busy || ans.NotModified {
 		return nil, ans, nil
 	}
-	c.ETag, c.Modified = clipHeader(ans.Header.Get("ETag")), clipHeader(ans.Header.Get("Last-Modified"))
-	c.Trusted, c.ReadAt = 0, l.started.UTC()
-	hash := l.bodyHash(ans)
-	if hash == c.Hash && !busy {
-		return nil, ans, nil
-	}
-	c.Hash = hash
 	doc, err = l.reader.read(ans, l.zone)
 	return doc, ans, err
-}
-
-// clipHeader keeps a validator only if it is of sane length.
-func clipHeader(s string) string {
-	if len(s) > 300 {
-		return ""
-	}
-	return s
-}
-
-// bodyHash covers the body and all that decides how it is read.
-func (l *feedLook) bodyHash(ans *Answer) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%d %s %s %s\n", feedVersion, l.src.Settings.CategoriesAs, l.zone, ans.Header.Get("Content-Type"))
-	h.Write(ans.Body)
-	return hexOf(h.Sum(nil), 12)
 }
 
 // read takes what a feed holds.

@@ -36,8 +36,10 @@ func (e *FeedLimitError) Temporary() bool { return false }
 // checkXML counts what is in an XML document without building any of it. It
 // reads tags as the lenient parser behind it does; where the two differ the
 // parser fails by itself.
-func checkXML(s string) error {
-	c := xmlCounter{rest: s}
+func checkXML(s string) error { return checkElements(s, maxFeedElements) }
+
+func checkElements(s string, limit int) error {
+	c := xmlCounter{rest: s, limit: limit}
 	for {
 		i := strings.IndexByte(c.rest, '<')
 		if i < 0 || i+1 >= len(c.rest) {
@@ -53,6 +55,7 @@ func checkXML(s string) error {
 type xmlCounter struct {
 	rest                   string
 	elements, items, depth int
+	limit                  int // of elements
 }
 
 // markup passes over what stands behind a "<".
@@ -84,8 +87,8 @@ func (c *xmlCounter) skipPast(end string) {
 }
 
 func (c *xmlCounter) element() error {
-	if c.elements++; c.elements > maxFeedElements {
-		return &FeedLimitError{What: "elements", Limit: maxFeedElements}
+	if c.elements++; c.elements > c.limit {
+		return &FeedLimitError{What: "elements", Limit: c.limit}
 	}
 	end := strings.IndexAny(c.rest, " \t\r\n/>")
 	if end < 0 {

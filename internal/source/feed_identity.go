@@ -169,6 +169,12 @@ func (x *feedIndex) add(k news.Known) {
 	}
 }
 
+// state tells how a known article stands.
+func (x *feedIndex) state(id string) (news.ArticleState, bool) {
+	k, ok := x.known[id]
+	return k.State, ok
+}
+
 // marks gives the marks of a known article.
 func (x *feedIndex) marks(id string) feedPrint {
 	p, _ := parseFeedPrint(x.known[id].Fingerprint)
@@ -177,12 +183,12 @@ func (x *feedIndex) marks(id string) feedPrint {
 
 // feedPage is a page of a feed whose items have been recognised.
 type feedPage struct {
-	seats   []seat
+	seats   []placed
 	unknown int // neither by guid nor by address
 	renamed int // of these: articles under another name, or older than the last look
 }
 
-type seat struct {
+type placed struct {
 	item *feedItem
 	id   string // native id
 }
@@ -225,7 +231,7 @@ func (l *feedLook) place(doc *feedDoc) *feedPage {
 		if claimed[id] {
 			continue
 		}
-		page.seats = append(page.seats, seat{item: it, id: id})
+		page.seats = append(page.seats, placed{item: it, id: id})
 		claimed[id] = true
 		if !known {
 			nameless = append(nameless, len(page.seats)-1)
@@ -347,10 +353,10 @@ func (e *IdentityError) Error() string {
 }
 
 // seatsOf lists the window for the cursor.
-func (p *feedPage) seatsOf() (window []feedSeat, oldest time.Time) {
+func (p *feedPage) seatsOf() (window []seat, oldest time.Time) {
 	for _, s := range p.seats {
 		if len(window) < feedWindow {
-			window = append(window, feedSeat{ID: s.id, URL: s.item.link})
+			window = append(window, seat{ID: s.id, URL: s.item.link})
 		}
 		if at := s.item.published; !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
 			oldest = at

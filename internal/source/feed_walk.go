@@ -151,12 +151,17 @@ func (l *feedLook) removeGone(ctx context.Context, doc *feedDoc, page *feedPage)
 	for _, s := range page.seats {
 		there[s.id] = true
 	}
-	l.cursor.Missing = missing(l.cursor.Missing, l.cursor.Window, there)
+	left := missing(l.cursor.Missing, l.cursor.Window, there, feedWindow)
 	l.cursor.Window, l.cursor.Oldest = window, oldest
-	checked, err := l.askMissing(ctx, page)
+	var witnesses []string
+	for _, s := range page.seats {
+		witnesses = append(witnesses, s.item.link)
+	}
+	checked, left, err := l.confirmGone(ctx, l.client, left, l.index.state, witnesses)
 	if err != nil {
 		return err
 	}
+	l.cursor.Missing = left
 	gone = append(gone, checked...)
 	if err := l.guardDrop(len(gone), l.index.live, feedDrop); err != nil {
 		return err
@@ -165,86 +170,4 @@ func (l *feedLook) removeGone(ctx context.Context, doc *feedDoc, page *feedPage)
 		return err
 	}
 	return l.withdraw(ctx, gone)
-}
-
-// missing lists the items that are not there although something is that stood
-// behind them in the window: it has not slid past them.
-func missing(before, window []feedSeat, there map[string]bool) []feedSeat {
-	var out []feedSeat
-	for _, s := range before {
-		if !there[s.ID] {
-			out = append(out, s)
-		}
-	}
-	last := -1
-	for i, s := range window {
-		if there[s.ID] {
-			last = i
-		}
-	}
-	for i, s := range window {
-		if i < last && !there[s.ID] && len(out) < feedWindow {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// feedCheck bounds the missing items that a look asks for.
-const feedCheck = 10
-
-// askMissing asks for missing items at their own addresses. That one is gone is
-// believed only while an article that is still in the feed can be read: a
-// site that answers 404 to everything is broken, one that answers 403 to
-// everything keeps us out.
-func (l *feedLook) askMissing(ctx context.Context, page *feedPage) (gone []string, err error) {
-	var later []feedSeat
-	asked := 0
-	for _, s := range l.cursor.Missing {
-		k, ok := l.index.known[s.ID]
-		if !ok || k.State == news.ArticleWithdrawn {
-			continue
-		}
-		if asked++; asked > feedCheck {
-			later = append(later, s)
-			continue
-		}
-		is, err := pageGone(ctx, l.client, s.URL)
-		switch {
-		case ctx.Err() != nil:
-			return nil, err
-		case err != nil:
-			later = append(later, s)
-			l.notes.add(fmt.Sprintf("has %s been removed? %v", s.URL, err))
-		case is:
-			gone = append(gone, s.ID)
-		}
-	}
-	l.cursor.Missing = later
-	if len(gone) == 0 {
-		return nil, nil
-	}
-	for _, s := range page.seats[:min(len(page.seats), 2)] {
-		if is, err := pageGone(ctx, l.client, s.item.link); err != nil || is {
-			l.notes.add(fmt.Sprintf("%d items have left the feed and their pages, but %s cannot be read either: nothing is concluded", len(gone), s.item.link))
-			return nil, ctx.Err()
-		}
-	}
-	return gone, nil
-}
-
-// pageGone asks a page whether it still is. An error says nothing.
-func pageGone(ctx context.Context, c *Client, address string) (bool, error) {
-	_, err := c.get(ctx, request{url: address, accept: "text/html"})
-	var status *StatusError
-	if errors.As(err, &status) && !status.held {
-		switch status.Code {
-		case 401, 403, 404, 410:
-			return true, nil
-		}
-	}
-	if as[*TooLargeError](err) != nil {
-		return false, nil // it is there
-	}
-	return false, err
 }

@@ -21,7 +21,8 @@ type pageMeta struct {
 	sections, tags                      []string
 	article                             bool // it says that it is one
 	hidden                              bool // noindex or draft
-	base                                string
+	paywalled                           bool // not to be read by everybody
+	base, site                          string
 }
 
 // htmlFile reads a finished page.
@@ -157,6 +158,7 @@ func (m *pageMeta) openGraph(tags map[string][]string) {
 		m.tags = tags["article:tag"]
 	}
 	m.article = m.article || strings.EqualFold(one("og:type"), "article")
+	m.site = oneLine(one("og:site_name"), maxTitle)
 	m.hidden = m.hidden || strings.Contains(strings.ToLower(one("robots")), "noindex") || strings.EqualFold(one("draft"), "true")
 }
 
@@ -180,6 +182,9 @@ func (m *pageMeta) linkedData(text string) {
 	m.published, m.modified = asText(node["datePublished"]), asText(node["dateModified"])
 	m.canonical = orElse(asText(node["url"]), m.canonical)
 	m.language = orElse(asText(node["inLanguage"]), m.language)
+	if free, ok := node["isAccessibleForFree"]; ok {
+		m.paywalled = strings.HasSuffix(strings.ToLower(asText(free)), "false") // or http://schema.org/False
+	}
 	for _, a := range asList(node["author"]) {
 		if p := asMap(a); p != nil {
 			m.authors = append(m.authors, news.Author{Name: asText(p["name"]), URL: asText(p["url"])})

@@ -29,6 +29,8 @@ type Store interface {
 	// StoreArticles takes at most 500.
 	StoreArticles(ctx context.Context, sourceID int64, found []news.Found) (news.StoreCounts, error)
 	WithdrawArticles(ctx context.Context, sourceID int64, nativeIDs []string) (int, error)
+	// ArticleURLs gives the addresses of articles by native id; unknown ids are left out.
+	ArticleURLs(ctx context.Context, sourceID int64, nativeIDs []string) (map[string]string, error)
 	// RenameArticles gives articles other native ids: pairs of the old and the new.
 	RenameArticles(ctx context.Context, sourceID int64, pairs [][2]string) error
 	// MoveSource gives a source another location.

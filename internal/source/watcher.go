@@ -103,6 +103,7 @@ func New(o Options) *Watcher {
 		news.SourceWordPress: newWordPress(cleaner, o.Client),
 		news.SourceFeed:      newFeed(cleaner, o.Client, o.Pace),
 		news.SourceGhost:     newGhost(cleaner, o.Client),
+		news.SourcePage:      newPage(cleaner, o.Client, o.Now, o.Pace),
 		news.SourcePush:      pushLooker{},
 	}
 	return w

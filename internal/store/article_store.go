@@ -352,6 +352,30 @@ func (t *tx) withdraw(articleID int64, touched touchedTerms) error {
 	return err
 }
 
+// ArticleURLs gives the addresses of a source's articles by native id. Unknown
+// ids are left out.
+func (s *Store) ArticleURLs(ctx context.Context, sourceID int64, nativeIDs []string) (map[string]string, error) {
+	out := make(map[string]string, len(nativeIDs))
+	err := s.read(ctx, "read article addresses", func(t *tx) error {
+		list, err := encode(nativeIDs)
+		if err != nil {
+			return err
+		}
+		var rows []struct {
+			NativeID string `db:"native_id"`
+			URL      string `db:"url"`
+		}
+		if err := t.all(&rows, `SELECT native_id, url FROM articles WHERE source_id = $1 AND native_id `+t.d.inTexts("$2"), sourceID, list); err != nil {
+			return err
+		}
+		for _, r := range rows {
+			out[r.NativeID] = r.URL
+		}
+		return nil
+	})
+	return out, err
+}
+
 // RenameArticles gives articles of a source other native ids: pairs of the old
 // and the new one. Feeds and readers see nothing of it. A new id that another
 // article has already leaves its pair as it was.
