@@ -86,6 +86,9 @@ func New(ctx context.Context, cfg Config, o Options) (_ *Daemon, err error) {
 		if err := d.Store.Migrate(ctx); err != nil {
 			return nil, err
 		}
+		if err := d.warn(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := d.secrets(ctx); err != nil {
 		return nil, err

@@ -60,3 +60,16 @@ func (t *tx) acceptServer() error {
 		ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
 	return err
 }
+
+// Doubts are the server's settings under which a crash of it, or of its machine,
+// may forget what was committed.
+func (s *Store) Doubts(ctx context.Context) ([]string, error) {
+	if s.d.name != "postgres" {
+		return nil, nil
+	}
+	var names []string
+	err := s.read(ctx, "read settings of the server", func(t *tx) error {
+		return t.all(&names, `SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name`)
+	})
+	return names, err
+}

@@ -3,6 +3,7 @@ package store_test
 import (
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,25 @@ func TestANewerSchemaIsWorkedWithIfItAllows(t *testing.T) {
 		}
 		if h, err := db.Halted(t.Context()); h != news.HaltSchema || err != nil {
 			t.Errorf("halted by %q, %v", h, err)
+		}
+	})
+}
+
+func TestDoubtsNameWhatIsOff(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *dbtest.DB) {
+		dsn := db.DSN
+		if db.Kind() == "postgres" {
+			dsn += "&synchronous_commit=off"
+		}
+		s, err := store.Open(t.Context(), dsn, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = s.Close() }()
+		doubts, err := s.Doubts(t.Context())
+		if err != nil || slices.Contains(doubts, "synchronous_commit") != (db.Kind() == "postgres") {
+			t.Errorf("%v, %v", doubts, err)
 		}
 	})
 }
