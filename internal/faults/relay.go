@@ -134,6 +134,10 @@ func relayDown(d time.Duration) injection {
 			if err := w.Pass(ctx, d); err != nil {
 				return err
 			}
+			// For the mails, though not for the breaker, the outage lasts three hours.
+			if err := w.Age(ctx, 3*time.Hour, news.DeliveryDeferred); err != nil {
+				return err
+			}
 			if err := w.Relay.Up(); err != nil {
 				return err
 			}

@@ -1,5 +1,5 @@
 // Package link is a network cable that can be pulled: a TCP proxy between a
-// daemon and its database.
+// daemon and its database, or its relay.
 package link
 
 import (

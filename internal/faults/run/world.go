@@ -24,6 +24,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -77,6 +79,7 @@ type World struct {
 	// Injected counts the faults that happened, Bound the extra copies that they allow.
 	Injected, Bound int
 	config          string
+	relays          []string // sections of the configuration
 	sourceID        int64
 	articles        int
 	drop            func() error // of the schema
@@ -116,7 +119,7 @@ func New(ctx context.Context, s Setup) (_ *World, err error) {
 	if w.Relay, err = sink.Start(s.Relay); err != nil {
 		return nil, err
 	}
-	if err := w.writeConfig(); err != nil {
+	if err := w.Configure(w.SinkRelay()); err != nil {
 		return nil, err
 	}
 	return w, w.prepare(ctx)
@@ -128,12 +131,34 @@ func setDefault(field *int, value int) {
 	}
 }
 
+// SinkRelay is the section of the configuration for the relay; lines replace its keys, or
+// add to them.
+func (w *World) SinkRelay(lines ...string) string {
+	host, port, _ := net.SplitHostPort(w.Relay.Addr()) // it listens there
+	keys := [][2]string{{"name", `"sink"`}, {"host", strconv.Quote(host)}, {"port", port}, {"tls", `"none"`}, {"connections", strconv.Itoa(w.Connections)}}
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, " = ")
+		if i := slices.IndexFunc(keys, func(k [2]string) bool { return k[0] == name }); i >= 0 {
+			keys[i][1] = value
+		} else {
+			keys = append(keys, [2]string{name, value})
+		}
+	}
+	section := "[[mail.relay]]\n"
+	for _, k := range keys {
+		section += k[0] + " = " + k[1] + "\n"
+	}
+	return section
+}
+
+// Configure gives the daemons that start from now on these relays.
+func (w *World) Configure(relays ...string) error {
+	w.relays = relays
+	return w.writeConfig()
+}
+
 // writeConfig writes what an operator would.
 func (w *World) writeConfig() error {
-	_, port, err := net.SplitHostPort(w.Relay.Addr())
-	if err != nil {
-		return err
-	}
 	templates := ""
 	if len(w.Templates) > 0 {
 		templates = "templates = \"templates\"\n"
@@ -157,17 +182,11 @@ title = "Fault run"
 transport = "smtp"
 from = "Fault run <news@%s>"
 
-[[mail.relay]]
-name = "sink"
-host = "127.0.0.1"
-port = %s
-tls = "none"
-connections = %d
-
+%s
 [log]
 level = "debug"
 format = "json"
-`, w.via(), w.Drain, w.Config, templates, domain, port, w.Connections)
+`, w.via(), w.Drain, w.Config, templates, domain, strings.Join(w.relays, "\n"))
 	return os.WriteFile(w.config, []byte(text), 0o600)
 }
 

@@ -29,6 +29,8 @@ type session struct {
 	number  int
 	crowded bool
 
+	tls   bool
+	known bool // logged in
 	mail  bool
 	from  string
 	to    string
@@ -80,12 +82,19 @@ func (c *session) command(line string) error {
 	verb, rest, _ := strings.Cut(line, " ")
 	switch strings.ToUpper(verb) {
 	case "EHLO":
-		reply := "250-sink.test\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES"
+		lines := append([]string{"sink.test", "8BITMIME", "SMTPUTF8"}, c.offers()...)
 		if !c.sink.o.NoPipelining {
-			reply = "250-PIPELINING\r\n250-" + strings.TrimPrefix(reply, "250-")
+			lines = append(lines, "PIPELINING")
 		}
-		return c.answer(Hello, reply)
+		return c.answer(Hello, "250-"+strings.Join(lines, "\r\n250-")+"\r\n250 ENHANCEDSTATUSCODES")
+	case "STARTTLS":
+		return c.startTLS()
+	case "AUTH":
+		return c.login(rest)
 	case "MAIL":
+		if c.sink.demands().user != "" && !c.known {
+			return c.say("530 5.7.0 log in first")
+		}
 		if c.sink.o.MaxPerConn > 0 && c.count >= c.sink.o.MaxPerConn {
 			c.sink.count("too many messages")
 			_ = c.say("421 4.7.0 enough for this connection")
@@ -96,6 +105,9 @@ func (c *session) command(line string) error {
 	case "RCPT":
 		if !c.mail {
 			return c.say("503 5.5.1 MAIL first")
+		}
+		if c.to != "" {
+			c.sink.count("several recipients")
 		}
 		c.to = path(rest)
 		c.first = c.sink.note(c.to)

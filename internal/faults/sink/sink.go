@@ -77,6 +77,7 @@ type Sink struct {
 	half     int            // connections that ended within DATA
 	most     int            // open connections at once
 	fault    error          // of the log
+	security security
 }
 
 // Start listens on a free port of 127.0.0.1.

@@ -2,6 +2,7 @@ package sink_test
 
 import (
 	"bufio"
+	"encoding/base64"
 	"io"
 	"net"
 	"path/filepath"
@@ -152,6 +153,37 @@ func TestLimitsAndOutages(t *testing.T) {
 		}
 	}
 	if got := conversation(t, s, mail...); !strings.HasPrefix(got[len(got)-1], "421") || s.Stats().Taken != 1 {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestDemands: a login is offered to whoever asks, so that one without TLS can be counted;
+// without it nothing is taken.
+func TestDemands(t *testing.T) {
+	s, _ := start(t, sink.Options{})
+	s.Login("robot", "secret")
+	s.Limit(500)
+	right := base64.StdEncoding.EncodeToString([]byte("\x00robot\x00secret"))
+	got := conversation(t, s, "EHLO x", "MAIL FROM:<a@x>", "AUTH PLAIN AAAA", "AUTH PLAIN "+right, "MAIL FROM:<a@x>", "RCPT TO:<b@y>", "RCPT TO:<c@y>", "STARTTLS")
+	want := []string{"220", "250", "530", "535", "235", "250", "250", "250", "503"}
+	for i, reply := range got {
+		if !strings.HasPrefix(reply, want[i]) {
+			t.Errorf("%d: %q, want %s", i, reply, want[i])
+		}
+	}
+	if f := s.Stats().Faults; f["login in plain text"] != 2 || f["login refused"] != 1 || f["several recipients"] != 1 {
+		t.Errorf("%v", f)
+	}
+	ca, err := sink.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := ca.Issue("127.0.0.1", time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Secure(cert)
+	if got := conversation(t, s, "EHLO x", "STARTTLS"); len(got) != 3 || !strings.HasPrefix(got[2], "220") {
 		t.Errorf("%q", got)
 	}
 }
