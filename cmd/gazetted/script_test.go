@@ -55,6 +55,7 @@ func TestMain(m *testing.M) {
 //	wordpress start|publish ID [FIELD=VALUE…]|trash ID|break|mend   a WordPress site; $WORDPRESS is its URL
 //	site DIR                          serve the files of a folder, $SITE in them filled in; $SITE is the URL
 //	ghost start|publish N [FIELD=VALUE…]|remove N|sign SECRET BODYFILE   a Ghost site; $GHOST is its URL, $GHOST_KEY its key; $SIGNATURE of a webhook
+//	newsroom start|FILE.sql           a publisher's own database, $NEWSROOM; runs SQL in it
 //	mails N                           wait until the SMTP server has N mails, write them to $WORK/mail.1 …
 //	recipient ADDR VAR FILE           put the envelope sender of the one mail to ADDR into a variable, the mail into a file
 //	mailheader FILE NAME REGEXP VAR   put the first group of a field's match into a variable
@@ -98,7 +99,7 @@ func TestScript(t *testing.T) {
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"waitfor": waitCommand, "fetch": fetchCommand, "header": headerCommand, "find": findCommand,
-					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "relaysays": relaySaysCommand, "relaypassword": relayPasswordCommand, "waitexec": waitExecCommand, "metrics": metricsCommand, "wordpress": wordpressCommand(t), "site": siteCommand(t), "ghost": ghostCommand(t), "mails": mailsCommand, "subst": substCommand, "recipient": recipientCommand,
+					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "relaysays": relaySaysCommand, "relaypassword": relayPasswordCommand, "waitexec": waitExecCommand, "metrics": metricsCommand, "wordpress": wordpressCommand(t), "site": siteCommand(t), "ghost": ghostCommand(t), "newsroom": newsroomCommand(t), "mails": mailsCommand, "subst": substCommand, "recipient": recipientCommand,
 					"mailheader": mailHeaderCommand, "exitcode": exitCodeCommand, "settled": settledCommand, "parsefeed": parseFeedCommand,
 				},
 			})

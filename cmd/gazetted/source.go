@@ -22,11 +22,11 @@ func (a *app) sourceCommand() *cobra.Command {
 		Use:   "source",
 		Short: "Places that are watched for newly published articles",
 		Long: `A source is a place that is watched: a WordPress or Ghost site, a feed, the
-pages of a site, a folder of Markdown or HTML files, or the push API. The first
-look at a source fills the feeds and mails nothing: what was there before is
-archive.`,
+pages of a site, a folder of Markdown or HTML files, a table of a PostgreSQL
+database, or the push API. The first look at a source fills the feeds and mails
+nothing: what was there before is archive.`,
 	}
-	c.AddCommand(a.sourceAdd(), a.sourceLs(), a.sourceShow(), a.sourcePoll(), a.sourceHook(), a.sourceSecret(), a.sourceRm())
+	c.AddCommand(a.sourceAdd(), a.sourceLs(), a.sourceShow(), a.sourcePoll(), a.sourceHook(), a.sourceSecret(), a.sourceSQL(), a.sourceRm())
 	return c
 }
 
@@ -35,12 +35,13 @@ func (a *app) sourceAdd() *cobra.Command {
 	var poll, settle, maxAge time.Duration
 	var special specialFlags
 	c := &cobra.Command{
-		Use:   "add wordpress URL | feed URL | ghost URL | page URL | folder PATH | push",
+		Use:   "add wordpress URL | feed URL | ghost URL | page URL | postgres URL | folder PATH | push",
 		Short: "Watch a new place",
 		Example: `  gazetted source add wordpress https://news.example.org
   gazetted source add feed https://blog.example.org/feed.xml --categories-as tags
   gazetted source add ghost https://blog.example.org --key-file ghost-key
   gazetted source add page https://paper.example.org/sitemap.xml
+  gazetted source add postgres postgres://reader@db.example.org/cms --table articles --column html=body --column url=slug --base-url https://news.example.org/ --password-file db-password
   gazetted source add folder ./content --name blog --base-url https://blog.example.org
   gazetted source add push --name cms`,
 		Args: cobra.RangeArgs(1, 2),
@@ -79,7 +80,7 @@ func (a *app) sourceAdd() *cobra.Command {
 	c.Flags().DurationVar(&settle, "settle", news.DefaultSettle, "time between first sight and release, for the publisher's second thoughts")
 	c.Flags().DurationVar(&maxAge, "max-age", news.DefaultMaxAge, "what was published longer before the last look is fed and not mailed")
 	c.Flags().StringVar(&zone, "zone", "", "time zone of dates without an offset (default UTC)")
-	c.Flags().StringVar(&base, "base-url", "", "folder: the `URL` under which its articles are published (default: site.url, else public_url)")
+	c.Flags().StringVar(&base, "base-url", "", "folder, postgres: the `URL` under which its articles are published (folder: default site.url, else public_url)")
 	c.Flags().StringVar(&categoriesAs, "categories-as", "", "feed: what its categories become: categories or tags (default: categories, except what it calls tags or keywords itself)")
 	special.add(c)
 	return c
@@ -101,12 +102,13 @@ func completeSource(src *news.Source) error {
 		if src.Location != "" && !strings.Contains(src.Location, "://") {
 			src.Location = "https://" + src.Location
 		}
+	case news.SourcePostgres: // see specialFlags
 	case news.SourcePush:
 		if src.Location != "" {
 			return &news.FieldError{Field: "push", Value: src.Location, Want: "no location: articles are pushed to us"}
 		}
 	default:
-		return &news.FieldError{Field: "kind", Value: string(src.Kind), Want: "one of wordpress, feed, ghost, page, folder, push"}
+		return &news.FieldError{Field: "kind", Value: string(src.Kind), Want: "one of wordpress, feed, ghost, page, postgres, folder, push"}
 	}
 	if src.Name == "" {
 		src.Name = sourceName(src)
@@ -201,7 +203,7 @@ func (a *app) sourceShow() *cobra.Command {
 					return err
 				}
 				return a.fields(src, "name", src.Name, "kind", string(src.Kind), "location", src.Location,
-					"poll", src.Settings.Poll.String(), "settle", src.Settings.Settle.String(), "zone", src.Settings.Zone, "base url", src.Settings.BaseURL, "secret", src.Secret.String(),
+					"poll", src.Settings.Poll.String(), "settle", src.Settings.Settle.String(), "zone", src.Settings.Zone, "base url", src.Settings.BaseURL, "table", tableText(src.Settings.Table), "secret", src.Secret.String(),
 					"state", sourceState(src), "active since", clock(src.ActivatedAt), "last look", clock(src.Look.LastAt), "next look", clock(src.Look.NextAt),
 					"error", src.Look.Err, "notes", strings.Join(src.Look.Notes, "; "))
 			})

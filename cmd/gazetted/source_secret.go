@@ -12,43 +12,6 @@ import (
 	"gazetted/internal/store"
 )
 
-// specialFlags are the flags of `source add` that only one kind of source has.
-type specialFlags struct {
-	keyFile     string
-	omitMembers bool
-}
-
-func (f *specialFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.keyFile, "key-file", "", "ghost: `FILE` whose first line is a Content API key")
-	c.Flags().BoolVar(&f.omitMembers, "omit-members", false, "ghost: leave articles out that not everybody may read (default: title and link)")
-}
-
-// complete puts them into src, and refuses those of another kind.
-func (f *specialFlags) complete(src *news.Source) error {
-	own := map[bool][]string{}
-	flag := func(name string, given bool, kinds ...news.SourceKind) {
-		for _, k := range kinds {
-			if k == src.Kind {
-				return
-			}
-		}
-		own[given] = append(own[given], name)
-	}
-	flag("--key-file", f.keyFile != "", news.SourceGhost)
-	flag("--omit-members", f.omitMembers, news.SourceGhost)
-	if len(own[true]) > 0 {
-		return &news.FieldError{Field: strings.Join(own[true], ", "), Want: "none: a " + string(src.Kind) + " source has no such setting"}
-	}
-	if src.Kind == news.SourceGhost {
-		src.Settings.OmitMembers = f.omitMembers
-		if f.keyFile == "" {
-			return &news.FieldError{Field: "--key-file", Want: "a file with a Content API key (in Ghost: Settings, Integrations, Add custom integration)"}
-		}
-		return readSecret(src, f.keyFile)
-	}
-	return nil
-}
-
 // readSecret reads the key or password of src. It never comes from the command
 // line, where every user of the machine could read it.
 func readSecret(src *news.Source, file string) error {

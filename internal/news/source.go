@@ -35,7 +35,7 @@ type Source struct {
 	ID       int64          `json:"id"`
 	Name     string         `json:"name"` // unique, a Slug
 	Kind     SourceKind     `json:"kind"`
-	Location string         `json:"location"` // a URL, or an absolute path; empty for push
+	Location string         `json:"location"` // a URL, or an absolute path; empty for push; never with a password
 	Settings SourceSettings `json:"settings"`
 	// Secret is the key or password that the source is read with.
 	Secret Hidden `json:"secret,omitzero"`
@@ -66,6 +66,8 @@ type SourceSettings struct {
 	// OmitMembers: ghost: articles that not everybody may read are left out;
 	// otherwise they appear with title and link.
 	OmitMembers bool `json:"omit_members,omitempty"`
+	// Table: postgres: what is read, and how.
+	Table *SourceTable `json:"table,omitempty"`
 }
 
 // What the categories of a feed may become.
@@ -106,9 +108,13 @@ func (s *Source) Validate() error {
 		if s.Location == "" {
 			return &FieldError{Field: "location", Value: s.Location, Want: "the path of a folder"}
 		}
-	case SourcePush, SourcePostgres:
+	case SourcePostgres:
+		if err := s.validatePostgres(); err != nil {
+			return err
+		}
+	case SourcePush:
 	default:
-		return &FieldError{Field: "kind", Value: string(s.Kind), Want: "one of wordpress, feed, ghost, page, folder, push"}
+		return &FieldError{Field: "kind", Value: string(s.Kind), Want: "one of wordpress, feed, ghost, page, postgres, folder, push"}
 	}
 	if time.Duration(s.Settings.Poll) < MinPoll {
 		return &FieldError{Field: "poll", Value: s.Settings.Poll.String(), Want: "a duration of at least 1s, such as 60s"}

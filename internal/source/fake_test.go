@@ -67,6 +67,16 @@ func (m *memStore) SourceByName(_ context.Context, name string) (news.Source, er
 	return *s, nil
 }
 
+func (m *memStore) Sources(context.Context) ([]news.Source, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []news.Source
+	for _, name := range slices.Sorted(maps.Keys(m.sources)) {
+		out = append(out, *m.sources[name])
+	}
+	return out, nil
+}
+
 func (m *memStore) PollNow(_ context.Context, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

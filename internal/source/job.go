@@ -15,6 +15,7 @@ type Store interface {
 	// ClaimSource takes a source whose look is due and nobody else's.
 	ClaimSource(ctx context.Context, lease time.Duration) (news.Source, bool, error)
 	SourceByName(ctx context.Context, name string) (news.Source, error)
+	Sources(ctx context.Context) ([]news.Source, error)
 	// PollNow makes a source due.
 	PollNow(ctx context.Context, name string) error
 	// PollSoon makes it due at once, or gap after its last look.

@@ -69,6 +69,7 @@ type Watcher struct {
 	o       Options
 	lookers map[news.SourceKind]looker
 	hints   *hints
+	tables  *pgHints
 	wake    chan struct{}
 
 	mu     sync.Mutex
@@ -98,12 +99,14 @@ func New(o Options) *Watcher {
 	cleaner := NewCleaner()
 	w := &Watcher{o: o, wake: make(chan struct{}, 1), active: make(map[int64]hint)}
 	w.hints = newHints(w.hinted)
+	w.tables = newPGHints(w.Hint)
 	w.lookers = map[news.SourceKind]looker{
 		news.SourceFolder:    newFolder(cleaner),
 		news.SourceWordPress: newWordPress(cleaner, o.Client),
 		news.SourceFeed:      newFeed(cleaner, o.Client, o.Pace),
 		news.SourceGhost:     newGhost(cleaner, o.Client),
 		news.SourcePage:      newPage(cleaner, o.Client, o.Now, o.Pace),
+		news.SourcePostgres:  newPostgres(cleaner),
 		news.SourcePush:      pushLooker{},
 	}
 	return w
@@ -138,6 +141,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 	hintCtx, stopHints := context.WithCancel(ctx)
 	defer stopHints()
 	wg.Go(func() { w.hints.run(hintCtx) })
+	wg.Go(func() { w.tables.run(hintCtx) })
+	wg.Go(func() { w.listenToAll(hintCtx) })
 	slots := make(chan struct{}, w.o.Workers)
 	timer := time.NewTimer(w.o.Idle)
 	defer timer.Stop()
@@ -149,6 +154,34 @@ func (w *Watcher) Run(ctx context.Context) error {
 			return nil
 		case <-w.wake:
 		case <-timer.C:
+		}
+	}
+}
+
+// listenToAll begins to listen to sources that were looked at before this
+// process began: the next look may be an hour away. What fails here is made up
+// for by the looks.
+func (w *Watcher) listenToAll(ctx context.Context) {
+	all, err := w.o.Store.Sources(ctx)
+	if err != nil {
+		return
+	}
+	for _, src := range all {
+		var add chan<- news.Source
+		switch {
+		case src.ActivatedAt.IsZero():
+		case src.Kind == news.SourceFolder:
+			add = w.hints.add
+		case src.Kind == news.SourcePostgres && src.Settings.Table != nil && src.Settings.Table.Channel != "":
+			add = w.tables.add
+		}
+		if add == nil {
+			continue
+		}
+		select {
+		case add <- src:
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -275,8 +308,14 @@ func (w *Watcher) lookAt(ctx context.Context, src news.Source, accept bool) (loo
 	if ferr := w.o.Store.FinishLook(finishCtx, src.ID, look, activate); ferr != nil {
 		err = errors.Join(err, fmt.Errorf("finish look: %w", ferr))
 	}
-	if src.Kind == news.SourceFolder && err == nil {
-		w.hints.watch(src)
+	if err == nil {
+		switch src.Kind {
+		case news.SourceFolder:
+			w.hints.watch(src)
+		case news.SourcePostgres:
+			w.tables.watch(src)
+		default:
+		}
 	}
 	res := lookResult{report: Report{Counts: j.counts, Notes: look.Notes}}
 	if err == nil && !out.complete && out.again > 0 {
