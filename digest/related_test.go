@@ -138,3 +138,20 @@ func TestRelatedIsNotMailed(t *testing.T) {
 		}
 	}
 }
+
+// What this edition carries is not offered in it either, also to readers whose topics
+// leave it out: to forward such a mail would show one article as news and as an old one.
+func TestRelatedIsNotInTheEdition(t *testing.T) {
+	s := world()
+	s.groups[41] = []news.AudienceGroup{{ServedThrough: 100}, {ServedThrough: 100, Topics: []news.Topic{"tag:wheat"}}}
+	ports := worldArticles()[1] // shares a rare tag with the one about wheat
+	s.candidates = append(s.candidates, ports)
+	variants := due(t, s).Variants
+	if len(variants) != 2 || len(variants[1].ArticleIDs) != 1 {
+		t.Fatalf("%+v", variants)
+	}
+	_, related, ok := strings.Cut(variants[1].Text, "YOU MIGHT ALSO LIKE")
+	if !ok || strings.Contains(related, "Three ports") {
+		t.Errorf("want related articles, and none of this edition:\n%s", related)
+	}
+}

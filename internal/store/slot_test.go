@@ -476,3 +476,49 @@ func TestAListThatChangesDoesNotChangeTheOpenEdition(t *testing.T) {
 		}
 	})
 }
+
+// A list changes its zone and back while an edition is open, and another one closes with
+// more meanwhile: when the first closes at last, the series stays where the other left it.
+func TestASeriesNeverGoesBack(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		l := w.list(daily("world"))
+		w.follow("world", "ana", "daily")
+		set := func(zone string) {
+			l.Zone = zone
+			if err := w.db.SetList(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.publish("a")
+		w.until("2026-03-03T06:00:00Z")
+		take := func() news.Edition {
+			e, _, ok, err := w.db.TakeSlot(t.Context(), 24*time.Hour)
+			if err != nil || !ok {
+				t.Fatal(ok, err)
+			}
+			return e
+		}
+		slow := take()
+		plan := w.plan(slow, l)
+		set("America/New_York")
+		w.publish("b")
+		w.until("2026-03-03T12:00:00Z")
+		e := take()
+		if e.Zone != "America/New_York" || e.CutoffSeq != 2 {
+			t.Fatalf("%+v", e)
+		}
+		w.close(w.plan(e, l))
+		set("Europe/Berlin")
+		if _, err := w.db.CloseEdition(t.Context(), plan); err != nil && !errors.Is(err, news.ErrStale) {
+			t.Fatal(err)
+		} else if err != nil {
+			w.close(w.plan(slow, l))
+		}
+		w.send()
+		w.publish("c")
+		w.until("2026-03-04T06:00:00Z")
+		if e := take(); e.FromSeq != 2 {
+			t.Errorf("the next edition begins after %d, want 2: it would show b as news again", e.FromSeq)
+		}
+	})
+}
