@@ -339,3 +339,25 @@ func (a *app) relayPause(use string, paused bool) *cobra.Command {
 	c.Long = "The same as gazetted resume --relay NAME."
 	return c
 }
+
+// troubledRelays names those that a daemon cannot send through now.
+func (a *app) troubledRelays(ctx context.Context, s *store.Store) (string, error) {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		return "", err
+	}
+	views, err := a.relayViews(ctx, s, &cfg)
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, v := range views {
+		if v.State != stateIdle && v.State != string(news.RelayUp) && !v.Paused {
+			names = append(names, v.Name+" ("+v.State+")")
+		}
+	}
+	if len(names) == 0 {
+		return "", nil
+	}
+	return strings.Join(names, ", ") + "; see `gazetted relay ls`", nil
+}

@@ -39,8 +39,13 @@ func (a *app) showStatus(ctx context.Context, s *store.Store) error {
 	if st.FailedEditions > 0 {
 		failed = fmt.Sprintf("%d for you to mend (see `gazetted edition ls` and `gazetted edition retry`)", st.FailedEditions)
 	}
+	relays, err := a.troubledRelays(ctx, s)
+	if err != nil {
+		return err
+	}
 	articles := fmt.Sprintf("%d released, %d waiting", st.Articles, st.Waiting)
 	return a.fields(st, "sending", st.Halt.Explain(), "paused lists", strings.Join(st.PausedLists, ", "), "paused relays", strings.Join(st.PausedRelays, ", "),
+		"relays in trouble", relays,
 		"articles", articles, "sources", sources, "lists", number(st.Lists),
 		"subscribers", fmt.Sprintf("%d, %s", st.Subscribers, counted(st.Active, "active subscription")),
 		"editions under way", number(st.OpenEditions), "editions failed", failed, "mails", tally(st.Outbox.Counts), "held", held, "oldest waiting", clock(st.Outbox.Oldest),

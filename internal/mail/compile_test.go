@@ -122,6 +122,10 @@ func wireFaults(raw []byte) []string {
 		if len(line) > maxQPLine {
 			fault("body line of %d: %q", len(line), line)
 		}
+		// So no relay needs 8BITMIME (RFC 6152), and nobody re-encodes what is signed.
+		if i := bytes.IndexFunc(line, func(r rune) bool { return r > '~' }); i >= 0 {
+			fault("body line has eight bits: %q", line)
+		}
 	}
 	m, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {

@@ -144,6 +144,21 @@ func TestReceipt(t *testing.T) {
 	}
 }
 
+// TestSizeIsSaidWhereItIsOffered: RFC 1870 §6. BODY=8BITMIME is never said: see
+// wireFaults.
+func TestSizeIsSaidWhereItIsOffered(t *testing.T) {
+	for extension, want := range map[string]string{"SIZE 10000": fmt.Sprintf("SIZE=%d", len(shortMessage)), "SIZE": fmt.Sprintf("SIZE=%d", len(shortMessage)), "8BITMIME": ""} {
+		relay := smtptest.Start(t, smtptest.WithExtensions("PIPELINING", extension))
+		s := open(t, newSMTP(t, relay, nil))
+		if err := errors.Join(s.Begin(t.Context(), envelope("ana@example.net"), []byte(shortMessage)), s.Dot(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		if got := relay.Messages()[0].MailParams; got != want {
+			t.Errorf("%s: %q, want %q", extension, got, want)
+		}
+	}
+}
+
 func TestRepliesAtEachStage(t *testing.T) {
 	for _, r := range []struct {
 		rule   smtptest.Rule
