@@ -4,11 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +24,7 @@ import (
 	"gazetted/internal/dbtest"
 	"gazetted/internal/mail"
 	"gazetted/internal/news"
+	"gazetted/internal/store"
 )
 
 // sinkEnv makes the test binary an SMTP sink: a process of its own, so that its
@@ -141,17 +147,30 @@ func benchBody() (html, text string) {
 		strings.Repeat("The harbour opened again on Monday.\n", 60) + news.Mark("00112233aabbccdd", news.PlaceUnsubscribe)
 }
 
-// measure reports what n messages took. The floor of the same run divides it.
-func measure(b *testing.B, n int, floor float64, work func()) float64 {
+// floors are what bare bytes reached in this run, in messages per second.
+type floors struct{ lockStep, pipelined float64 }
+
+// measure reports what n messages took. The floors of the same run divide it.
+// The label "part" tells a CPU profile's samples of the work from those of its
+// preparation (go tool pprof -tagfocus).
+func measure(b *testing.B, n int, f floors, work func()) float64 {
 	b.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	debug.FreeOSMemory()
+	resetPeak(b)
 	cpu, start := cpuTime(b), time.Now()
-	work()
+	pprof.Do(b.Context(), pprof.Labels("part", b.Name()), func(context.Context) { work() })
 	took, used := time.Since(start), cpuTime(b)-cpu
+	runtime.ReadMemStats(&after)
 	perSecond := float64(n) / took.Seconds()
 	b.ReportMetric(perSecond, "msg/s")
 	b.ReportMetric(float64(used.Microseconds())/float64(n), "cpu-µs/msg")
-	if floor > 0 {
-		b.ReportMetric(perSecond/floor, "of-floor")
+	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(n), "allocs/msg")
+	b.ReportMetric(float64(peakRSS(b))/(1<<20), "peak-MB")
+	if f.pipelined > 0 {
+		b.ReportMetric(perSecond/f.lockStep, "of-lock-step")
+		b.ReportMetric(perSecond/f.pipelined, "of-pipelined")
 	}
 	b.ReportMetric(0, "ns/op")
 	return perSecond
@@ -167,31 +186,103 @@ func cpuTime(b *testing.B) time.Duration {
 }
 
 // BenchmarkDelivery sends 20 KB messages over 10 connections to a loopback
-// sink: as bare bytes (the floor), and from a durable outbox on each database.
+// sink: as bare bytes (the floors: each command waits for its reply, and MAIL,
+// RCPT and DATA at once), and from a durable outbox on each database.
 func BenchmarkDelivery(b *testing.B) {
 	addr := startSink(b)
-	floor := 0.0
-	b.Run("floor", func(b *testing.B) { floor = measure(b, benchMessages, 0, func() { blast(b, addr) }) })
-	for _, db := range []struct {
-		name string
-		open func(testing.TB) *dbtest.DB
-	}{{"sqlite", dbtest.SQLite}, {"postgres", dbtest.Postgres}} {
-		b.Run(db.name, func(b *testing.B) {
-			s := db.open(b)
-			s.Clock.Set(time.Now())
-			courier := benchCourier(b, s, addr)
-			measure(b, benchMessages, floor, func() {
-				tally, err := courier.Once(b.Context())
-				if err != nil || tally[news.DeliveryAccepted] != benchMessages {
-					b.Fatal(tally, err)
-				}
-			})
+	var f floors
+	b.Run("floor/lockstep", func(b *testing.B) {
+		f.lockStep = measure(b, benchMessages, floors{}, func() {
+			blast(b, addr, "MAIL FROM:<news@gazette.example>\r\n", "RCPT TO:<ana@reader.example>\r\n", "DATA\r\n")
 		})
+	})
+	b.Run("floor/pipelined", func(b *testing.B) {
+		f.pipelined = measure(b, benchMessages, floors{}, func() { blast(b, addr, "MAIL FROM:<news@gazette.example>\r\nRCPT TO:<ana@reader.example>\r\nDATA\r\n") })
+	})
+	b.Run("sqlite", func(b *testing.B) { benchDelivery(b, dbtest.SQLite(b), addr, benchMessages, f) })
+	b.Run("postgres", func(b *testing.B) { benchDelivery(b, dbtest.Postgres(b), addr, benchMessages, f) })
+}
+
+// BenchmarkDeliveryLarge is for its peak of memory: ten times the messages.
+func BenchmarkDeliveryLarge(b *testing.B) {
+	addr := startSink(b)
+	b.Run("sqlite", func(b *testing.B) { benchDelivery(b, dbtest.SQLite(b), addr, 10*benchMessages, floors{}) })
+	b.Run("postgres", func(b *testing.B) { benchDelivery(b, dbtest.Postgres(b), addr, 10*benchMessages, floors{}) })
+}
+
+func benchDelivery(b *testing.B, s *dbtest.DB, addr string, n int, f floors) {
+	b.Helper()
+	s.Clock.Set(time.Now())
+	courier, commits := benchCourier(b, s, addr, n)
+	server := serverTime(b, s)
+	measure(b, n, f, func() {
+		tally, err := courier.Once(b.Context())
+		if err != nil || tally[news.DeliveryAccepted] != n {
+			b.Fatal(tally, err)
+		}
+	})
+	b.ReportMetric(float64(n)/float64(commits.Load()), "msg/commit")
+	if used := server(); used > 0 {
+		b.ReportMetric(float64(used.Microseconds())/float64(n), "server-µs/msg")
 	}
 }
 
-// blast sends ready bytes: MAIL, RCPT and DATA pipelined, then the body with its dot.
-func blast(b *testing.B, addr string) {
+// serverTime returns how to read what the backends of our connections to
+// PostgreSQL have used since, where they run on this machine.
+func serverTime(b *testing.B, s *dbtest.DB) func() time.Duration {
+	b.Helper()
+	none := func() time.Duration { return 0 }
+	if s.Kind() != "postgres" {
+		return none
+	}
+	db, err := sql.Open("postgres", s.DSN)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = db.Close() })
+	used := func() (total time.Duration) {
+		rows, err := db.QueryContext(b.Context(), `SELECT pid FROM pg_stat_activity WHERE application_name = current_setting('application_name')`)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			pid := 0
+			if err := rows.Scan(&pid); err != nil {
+				b.Fatal(err)
+			}
+			total += processTime(pid)
+		}
+		if err := rows.Err(); err != nil {
+			b.Fatal(err)
+		}
+		return total
+	}
+	before := used()
+	return func() time.Duration { return used() - before }
+}
+
+// processTime is the processor time of a backend; 0: it is not here.
+func processTime(pid int) time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil || !bytes.Contains(stat, []byte("(postgres)")) {
+		return 0
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // from the third on
+	ticks := 0
+	for _, f := range fields[11:13] {
+		n, err := strconv.Atoi(f)
+		if err != nil {
+			return 0
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / 100 // USER_HZ
+}
+
+// blast sends ready bytes: each of commands when the one before was answered,
+// then the body with its dot.
+func blast(b *testing.B, addr string, commands ...string) {
 	b.Helper()
 	html, text := benchBody()
 	v := news.Variant{Kind: news.VariantEdition, Nonce: "00112233aabbccdd", Subject: "The harbour", HTML: html, Text: text}
@@ -210,7 +301,7 @@ func blast(b *testing.B, addr string) {
 	var wg sync.WaitGroup
 	for range benchConnections {
 		wg.Go(func() {
-			if err := blastOne(addr, raw, &next); err != nil {
+			if err := blastOne(addr, commands, raw, &next); err != nil {
 				b.Error(err)
 			}
 		})
@@ -218,46 +309,53 @@ func blast(b *testing.B, addr string) {
 	wg.Wait()
 }
 
-func blastOne(addr string, raw []byte, next *atomic.Int64) error {
+func blastOne(addr string, commands []string, raw []byte, next *atomic.Int64) error {
 	conn, err := net.Dial("tcp", addr) //nolint:noctx // a benchmark's own sink
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
 	r := bufio.NewReader(conn)
-	expect := func(lines int) error {
-		for range lines {
+	say := func(what []byte, replies int) error {
+		if _, err := conn.Write(what); err != nil {
+			return err
+		}
+		for range replies {
 			if _, err := r.ReadSlice('\n'); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if _, err := io.WriteString(conn, "EHLO x\r\n"); err != nil {
-		return err
-	}
-	if err := expect(5); err != nil {
+	if err := say([]byte("EHLO x\r\n"), 5); err != nil { // and the greeting
 		return err
 	}
 	for next.Add(1) <= benchMessages {
-		if _, err := io.WriteString(conn, "MAIL FROM:<news@gazette.example>\r\nRCPT TO:<ana@reader.example>\r\nDATA\r\n"); err != nil {
-			return err
+		for _, c := range commands {
+			if err := say([]byte(c), strings.Count(c, "\n")); err != nil {
+				return err
+			}
 		}
-		if err := expect(3); err != nil {
-			return err
-		}
-		if _, err := conn.Write(raw); err != nil {
-			return err
-		}
-		if err := expect(1); err != nil {
+		if err := say(raw, 1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// benchCourier queues an edition for benchMessages subscribers.
-func benchCourier(b *testing.B, db *dbtest.DB, addr string) *mail.Courier {
+// countedStore counts the commits of the courier's connections.
+type countedStore struct {
+	*store.Store
+	settles atomic.Int64
+}
+
+func (s *countedStore) Settle(ctx context.Context, outcomes []news.Outcome, dots []news.Dot) ([]bool, error) {
+	s.settles.Add(1)
+	return s.Store.Settle(ctx, outcomes, dots)
+}
+
+// benchCourier queues an edition for so many subscribers.
+func benchCourier(b *testing.B, db *dbtest.DB, addr string, readers int) (*mail.Courier, *atomic.Int64) {
 	b.Helper()
 	ctx := b.Context()
 	l, err := db.AddList(ctx, news.List{Name: "world", Title: "World", Zone: "UTC", Frequencies: []news.Frequency{{Name: "daily", Cron: "0 7 * * *"}}})
@@ -265,7 +363,7 @@ func benchCourier(b *testing.B, db *dbtest.DB, addr string) *mail.Courier {
 		b.Fatal(err)
 	}
 	var batch []news.SubscribeRequest
-	for i := range benchMessages {
+	for i := range readers {
 		a, err := news.ParseAddress("address", fmt.Sprintf("reader%d@reader.example", i))
 		if err != nil {
 			b.Fatal(err)
@@ -289,7 +387,7 @@ func benchCourier(b *testing.B, db *dbtest.DB, addr string) *mail.Courier {
 	if n, _, err := db.ReleaseDue(ctx); n != 1 || err != nil {
 		b.Fatal(n, err)
 	}
-	closeBenchEdition(b, db, l)
+	closeBenchEdition(b, db, l, readers)
 	host, port, _ := strings.Cut(addr, ":")
 	n := 0
 	if _, err := fmt.Sscan(port, &n); err != nil {
@@ -299,14 +397,15 @@ func benchCourier(b *testing.B, db *dbtest.DB, addr string) *mail.Courier {
 	if err != nil {
 		b.Fatal(err)
 	}
+	counted := &countedStore{Store: db.Store}
 	c, err := mail.New(mail.Options{
-		Store: db.Store, Links: benchLinks(b, db), From: "news@gazette.example", Domain: "gazette.example", Now: db.Clock.Now,
+		Store: counted, Links: benchLinks(b, db), From: "news@gazette.example", Domain: "gazette.example", Now: db.Clock.Now,
 		Relays: []mail.Relay{{Transport: t, Connections: benchConnections, MaxMessages: 1 << 30}},
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	return c
+	return c, &counted.settles
 }
 
 func benchLinks(b *testing.B, db *dbtest.DB) *news.Links {
@@ -326,7 +425,7 @@ func benchLinks(b *testing.B, db *dbtest.DB) *news.Links {
 	return links
 }
 
-func closeBenchEdition(b *testing.B, db *dbtest.DB, l news.List) {
+func closeBenchEdition(b *testing.B, db *dbtest.DB, l news.List, readers int) {
 	b.Helper()
 	ctx := b.Context()
 	editions, _, err := db.TakeManual(ctx, "world", "daily", time.Hour)
@@ -351,7 +450,7 @@ func closeBenchEdition(b *testing.B, db *dbtest.DB, l news.List) {
 	for err == nil && closed.State == news.EditionQueueing {
 		closed, err = db.QueueDeliveries(ctx, closed.ID)
 	}
-	if err != nil || closed.Intended != benchMessages {
+	if err != nil || closed.Intended != readers {
 		b.Fatal(closed.Intended, err)
 	}
 }

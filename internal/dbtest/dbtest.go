@@ -153,6 +153,7 @@ func PostgresDSN(t testing.TB) string {
 	if _, measures := t.(*testing.B); !measures { // no test cuts the server's power: waiting for its disk would only take time
 		q.Set("synchronous_commit", "off")
 	}
+	q.Set("application_name", schema)
 	u.RawQuery = q.Encode()
 	return u.String()
 }
