@@ -207,7 +207,7 @@ func (c *Courier) run(ctx context.Context, drain time.Duration, once bool) (news
 
 	s := &shift{Courier: c, soft: soft, hard: hard, desk: newDesk(c.fleet, c.o.Now, c.o.Batch, !once), tally: news.DeliveryTally{}}
 	s.reporter = newReporter(s)
-	s.recorder = newRecorder(hard, c.o.Store, s.recorded, c.workers)
+	s.recorder = newRecorder(hard, c.o.Store, s.recorded)
 	var workers sync.WaitGroup
 	for _, h := range c.fleet {
 		for range h.Connections {

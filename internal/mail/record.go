@@ -12,21 +12,35 @@ import (
 // maxBatch bounds how much is committed at once.
 const maxBatch = 500
 
+// How long the recorder waits for company. An outcome alone waits for the next
+// dot, which is about to be asked for as long as there is work. A dot waits for
+// other connections that are composing or transmitting, until half of them ask:
+// while that half is committed the other one works. It waits no longer than a
+// commit takes, and a lone connection does not wait.
+const (
+	outcomeWait = 5 * time.Millisecond
+	maxDotWait  = 5 * time.Millisecond
+)
+
 // recorder commits for all connections what became of their last messages and
-// that the dots of the next ones are coming, in the order in which they ask:
-// those that wait at the same time share a transaction. A connection thus waits
-// once per message, and its next dot never overtakes its last outcome.
+// that the dots of the next ones are coming: those that wait at the same time
+// share a transaction. A connection thus waits once per message, and its next
+// dot never overtakes its last outcome, which is in the same transaction or in
+// one before.
 type recorder struct {
 	store Store
 	tell  func(Event)
-	in    chan entry
+	wake  chan struct{} // holds a token when there may be something to commit
 	done  chan struct{}
-}
 
-// entry is one of the two.
-type entry struct {
-	outcome *record
-	dot     *asked
+	mu      sync.Mutex
+	records []*record
+	dots    []*asked
+	coming  int           // messages under way that have not come to their dot
+	took    time.Duration // by the last commit
+	timer   *time.Timer   // makes overdue what waits
+	overdue bool
+	closed  bool
 }
 
 // asked is a connection that waits for leave to send a dot.
@@ -57,51 +71,86 @@ func (r *record) wait() error {
 }
 
 // newRecorder starts a recorder. It works on when ctx ends, for the outcomes of
-// what was under way, but tries only once more then. Closing in ends it.
-func newRecorder(ctx context.Context, store Store, tell func(Event), connections int) *recorder {
-	r := &recorder{store: store, tell: tell, in: make(chan entry, 2*connections), done: make(chan struct{})}
+// what was under way, but tries only once more then. Closing ends it.
+func newRecorder(ctx context.Context, store Store, tell func(Event)) *recorder {
+	r := &recorder{store: store, tell: tell, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	r.timer = time.AfterFunc(time.Hour, r.hurry)
 	go r.run(ctx)
 	return r
 }
 
 func (r *recorder) run(ctx context.Context) {
 	defer close(r.done)
-	for first := range r.in {
-		var records []*record
-		var dots []*asked
-		take := func(e entry) {
-			if e.dot != nil {
-				dots = append(dots, e.dot)
-			} else {
-				records = append(records, e.outcome)
-			}
-		}
-		take(first)
-	collect:
-		for len(records)+len(dots) < maxBatch {
-			select {
-			case next, ok := <-r.in:
-				if !ok {
-					break collect
-				}
-				take(next)
-			default:
-				break collect
-			}
-		}
-		err := r.commit(ctx, records, dots)
-		for _, one := range dots {
-			close(one.answer)
-		}
-		for _, one := range records {
-			one.err = err
-			close(one.stored)
-			if err == nil {
-				r.tell(Event{Kind: EventAttempt, Relay: one.outcome.Relay, Delivery: one.delivery, Outcome: one.outcome, Took: one.took})
-			}
-			one.open.Done()
+	defer r.timer.Stop()
+	for range r.wake {
+		records, dots, closed := r.take()
+		if len(records)+len(dots) > 0 {
+			began := time.Now()
+			err := r.commit(ctx, records, dots)
+			r.answer(records, dots, err, time.Since(began))
+		} else if closed {
+			return
 		}
 	}
+}
+
+// take returns what is to be committed now, if anything is.
+func (r *recorder) take() (records []*record, dots []*asked, closed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ready() {
+		return nil, nil, r.closed
+	}
+	n := min(len(r.records), maxBatch)
+	records, r.records = r.records[:n:n], append([]*record(nil), r.records[n:]...)
+	if len(r.records) == 0 { // else a dot could overtake its connection's last outcome
+		n = min(len(r.dots), maxBatch)
+		dots, r.dots = r.dots[:n:n], append([]*asked(nil), r.dots[n:]...)
+	}
+	r.timer.Stop()
+	if r.overdue = len(r.records)+len(r.dots) > 0; r.overdue || r.closed {
+		r.stir()
+	}
+	return records, dots, r.closed
+}
+
+// ready tells whether what waits is worth a commit. The lock is held.
+func (r *recorder) ready() bool {
+	return r.overdue || r.closed || len(r.records) >= maxBatch || len(r.dots) > 0 && len(r.dots) >= r.coming
+}
+
+// answer tells everybody concerned of a commit.
+func (r *recorder) answer(records []*record, dots []*asked, err error, took time.Duration) {
+	r.mu.Lock()
+	r.took = took
+	r.mu.Unlock()
+	for _, one := range dots {
+		close(one.answer)
+	}
+	for _, one := range records {
+		one.err = err
+		close(one.stored)
+		if err == nil {
+			r.tell(Event{Kind: EventAttempt, Relay: one.outcome.Relay, Delivery: one.delivery, Outcome: one.outcome, Took: one.took})
+		}
+		one.open.Done()
+	}
+}
+
+// stir lets the recorder look. It never blocks.
+func (r *recorder) stir() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// hurry is called when something has waited long enough.
+func (r *recorder) hurry() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.overdue = len(r.records)+len(r.dots) > 0
+	r.stir()
 }
 
 // commit stores outcomes and dots together. If that fails, it tries until the
@@ -151,11 +200,37 @@ func (r *recorder) settle(outcomes []news.Outcome, dots []*asked) error {
 	return err
 }
 
-// mayDot commits that the final dot of a delivery is coming and tells whether
-// it may.
+// begin notes that a message is under way, which may come to its dot: until it
+// does, or end is called, other dots wait a little for it.
+func (r *recorder) begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.coming++
+}
+
+// end notes that a message will not come to its dot.
+func (r *recorder) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.coming--; r.ready() {
+		r.stir()
+	}
+}
+
+// mayDot commits that the final dot of a delivery, which begin was called for,
+// is coming and tells whether it may.
 func (r *recorder) mayDot(d news.Dot) (bool, error) {
 	one := &asked{dot: d, answer: make(chan struct{})}
-	r.in <- entry{dot: one}
+	r.mu.Lock()
+	r.coming--
+	r.dots = append(r.dots, one)
+	switch {
+	case r.ready():
+		r.stir()
+	case len(r.dots) == 1:
+		r.timer.Reset(min(r.took, maxDotWait))
+	}
+	r.mu.Unlock()
 	<-one.answer
 	return one.may, one.err
 }
@@ -163,12 +238,22 @@ func (r *recorder) mayDot(d news.Dot) (bool, error) {
 // add hands an outcome over and does not wait for it.
 func (r *recorder) add(one *record) *record {
 	one.stored = make(chan struct{})
-	r.in <- entry{outcome: one}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.records = append(r.records, one)
+	if r.ready() {
+		r.stir()
+	} else if len(r.records) == 1 && len(r.dots) == 0 {
+		r.timer.Reset(outcomeWait)
+	}
 	return one
 }
 
 // close waits until everything handed over is committed or given up.
 func (r *recorder) close() {
-	close(r.in)
+	r.mu.Lock()
+	r.closed = true
+	r.stir()
+	r.mu.Unlock()
 	<-r.done
 }

@@ -87,15 +87,19 @@ func (w *worker) serve(j job) signal {
 // send composes d and sends it. It returns what that tells of the recipient's
 // domain.
 func (w *worker) send(d news.Delivery) signal {
+	w.recorder.begin()
 	m, err := w.compose(w.hard, &d, w.buf)
 	if err != nil {
+		w.recorder.end()
 		w.relay.spoilt(w.probe)
 		w.uncomposed(d, err)
 		return saysNothing
 	}
 	w.buf = m.bytes
 	began := w.o.Now()
-	err = w.begin(m)
+	if err = w.begin(m); err != nil {
+		w.recorder.end()
+	}
 	if errors.Is(err, errShut) {
 		_, wait := w.relay.ready()
 		w.relay.spoilt(w.probe)
@@ -104,22 +108,26 @@ func (w *worker) send(d news.Delivery) signal {
 		return saysNothing
 	}
 	if err == nil {
-		var ours bool
-		if ours, err = w.markDot(d); !ours {
-			w.relay.good()
-			w.hangUp(false)
-			if err != nil {
-				w.giveBack(d, w.o.Now().Add(time.Minute), err)
-			} else {
-				w.o.Events(Event{Kind: EventTokenLost, Relay: w.relay.Transport.Name(), Delivery: d})
-				w.open.Done()
-			}
+		if ours, err := w.markDot(d); !ours {
+			w.dotless(d, err)
 			return saysNothing
 		}
 		err = w.session.Dot(w.hard)
 		w.sent++
 	}
 	return w.conclude(d, err, w.o.Now().Sub(began))
+}
+
+// dotless ends a message whose dot must not follow.
+func (w *worker) dotless(d news.Delivery, err error) {
+	w.relay.good()
+	w.hangUp(false)
+	if err != nil {
+		w.giveBack(d, w.o.Now().Add(time.Minute), err)
+		return
+	}
+	w.o.Events(Event{Kind: EventTokenLost, Relay: w.relay.Transport.Name(), Delivery: d})
+	w.open.Done()
 }
 
 // begin connects if needed and sends everything but the dot. A connection that

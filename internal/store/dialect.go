@@ -45,6 +45,10 @@ type dialect struct {
 	// server tells which server answers; '' where there is none. orMoved goes on
 	// with a condition: or it is not the one that was accepted.
 	server, orMoved string
+	// settle records what the relay accepted and marks dots. SQLite is in our
+	// process: there a prepared statement per row costs least. To PostgreSQL each
+	// statement is a journey: there it is one for all rows.
+	settle func(t *tx, accepted, dots []settled, may []bool) (suspects bool, err error)
 	// versionTable counts the tables in which goose keeps the schema's version:
 	// where tables are listed differs.
 	versionTable string
@@ -75,6 +79,7 @@ func sqliteDialect() dialect {
 		settled: `(SELECT value ->> 'id' AS id, value ->> 'token' AS token, value ->> 'relay' AS relay, value ->> 'at' AS at, value ->> 'code' AS code,
 			value ->> 'enhanced' AS enhanced, value ->> 'reply' AS reply, value ->> 'state' AS state FROM json_each($1) LIMIT -1)`,
 		server:       `''`,
+		settle:       settleSQLite,
 		versionTable: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`,
 		// SQLite reads $1 as a parameter *named* "$1"; ?1 is its ordinal form.
 		bind: func(q string) string { return strings.ReplaceAll(q, "$", "?") },
@@ -106,6 +111,7 @@ func postgresDialect() dialect {
 		// The timeline alone, which costs a microsecond: a mail is claimed only
 		// where the cluster is the same, too.
 		orMoved:      ` OR NOT EXISTS (SELECT 1 FROM settings WHERE name = 'server' AND split_part(value, '/', 2) = server_timeline())`,
+		settle:       settlePostgres,
 		versionTable: `SELECT count(*) FROM pg_catalog.pg_class WHERE relkind = 'r' AND relname = 'goose_db_version' AND pg_catalog.pg_table_is_visible(oid)`,
 		clock:        `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`,
 		bind:         func(q string) string { return q },

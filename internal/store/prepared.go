@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 
 	"github.com/jmoiron/sqlx"
@@ -25,13 +26,14 @@ type prepared struct {
 	db    *sqlx.DB
 	conn  *sqlx.Conn // nil: to be opened
 	stmts map[string]*sqlx.Stmt
+	raw   map[string]driver.Stmt // of each
 }
 
 // maxPrepared bounds the statements; our SQL has fewer texts than that.
 const maxPrepared = 500
 
 func newPrepared(db *sqlx.DB) *prepared {
-	return &prepared{db: db, stmts: map[string]*sqlx.Stmt{}}
+	return &prepared{db: db, stmts: map[string]*sqlx.Stmt{}, raw: map[string]driver.Stmt{}}
 }
 
 // begin starts a transaction that has the write lock from its first moment.
@@ -71,6 +73,14 @@ func (p *prepared) reset() error {
 	}
 	clear(p.stmts)
 	if p.conn != nil {
+		errs = append(errs, p.conn.Raw(func(any) error {
+			var errs []error
+			for _, stmt := range p.raw {
+				errs = append(errs, stmt.Close())
+			}
+			return errors.Join(errs...)
+		}))
+		clear(p.raw)
 		errs = append(errs, p.conn.Close())
 		p.conn = nil
 	}
@@ -91,6 +101,39 @@ func (p *prepared) statement(ctx context.Context, query string) (*sqlx.Stmt, err
 	}
 	p.stmts[query] = stmt
 	return stmt, nil
+}
+
+// each runs a statement n times with the arguments of args(i), and sets
+// changed[i] if it changed a row. It goes past database/sql, whose bookkeeping
+// takes as long as such a statement.
+func (p *prepared) each(ctx context.Context, query string, n int, args func(i int) []any, changed []bool) error {
+	return p.conn.Raw(func(c any) error {
+		stmt, ok := p.raw[query]
+		if !ok {
+			var err error
+			if stmt, err = c.(driver.ConnPrepareContext).PrepareContext(ctx, query); err != nil {
+				return err
+			}
+			p.raw[query] = stmt
+		}
+		var named []driver.NamedValue
+		for i := range n {
+			named = named[:0]
+			for j, v := range args(i) {
+				named = append(named, driver.NamedValue{Ordinal: j + 1, Value: v})
+			}
+			result, err := stmt.(driver.StmtExecContext).ExecContext(ctx, named)
+			if err != nil {
+				return err
+			}
+			rows, err := result.RowsAffected()
+			if err != nil {
+				return err
+			}
+			changed[i] = rows > 0
+		}
+		return nil
+	})
 }
 
 // GetContext implements querier.

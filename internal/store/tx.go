@@ -31,18 +31,22 @@ const maxTries = 5
 // write runs f in a read-write transaction, again if it lost a race, and
 // tells the wakes after the commit. verb names the work in errors.
 func (s *Store) write(ctx context.Context, verb string, f func(*tx) error) error {
+	return s.again(ctx, verb, func() ([]news.Wake, error) {
+		if s.group != nil {
+			return s.group.run(ctx, s, f)
+		}
+		return s.try(ctx, s.writer, nil, f)
+	})
+}
+
+func (s *Store) again(ctx context.Context, verb string, once func() ([]news.Wake, error)) error {
 	err := s.Fault()
 	if err != nil {
 		return fmt.Errorf("%s: %w", verb, err)
 	}
 	for range maxTries {
 		var wakes []news.Wake
-		if s.group != nil {
-			wakes, err = s.group.run(ctx, s, f)
-		} else {
-			wakes, err = s.try(ctx, s.writer, nil, f)
-		}
-		if err == nil {
+		if wakes, err = once(); err == nil {
 			for _, w := range wakes {
 				s.wake(w)
 			}
@@ -59,6 +63,24 @@ func (s *Store) write(ctx context.Context, verb string, f func(*tx) error) error
 		s.writer.SetMaxIdleConns(s.conns)
 	}
 	return s.failed(ctx, verb, err)
+}
+
+// single is write for an f that on PostgreSQL runs one statement alone: such a
+// statement is a transaction by itself, and saves the journeys of BEGIN and COMMIT.
+func (s *Store) single(ctx context.Context, verb string, f func(*tx) error) error {
+	if s.group != nil {
+		return s.write(ctx, verb, f)
+	}
+	return s.again(ctx, verb, func() ([]news.Wake, error) {
+		t := &tx{q: s.writer, ctx: ctx, d: s.d, schema: s.schema, now: s.clock(), lease: s.leases.now()}
+		if err := f(t); err != nil {
+			return nil, err
+		}
+		if err := ctx.Err(); err != nil { // see connTx.Commit
+			return nil, err
+		}
+		return t.wakes, t.notify()
+	})
 }
 
 // read runs f in a read-only transaction: everything f reads is of one moment.
@@ -142,6 +164,15 @@ func (t *tx) get(dest any, q string, args ...any) error {
 // all reads all rows into dest, a pointer to a slice.
 func (t *tx) all(dest any, q string, args ...any) error {
 	return t.q.SelectContext(t.ctx, dest, t.d.bind(q), args...)
+}
+
+// each runs a statement of SQLite once for each row, with what bind makes of it,
+// and sets changed where it changed anything.
+func (t *tx) each(q string, rows []settled, bind func(settled) []any, changed []bool) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	return t.q.(*prepared).each(t.ctx, t.d.bind(q), len(rows), func(i int) []any { return bind(rows[i]) }, changed)
 }
 
 // exec runs a statement and returns the number of rows it changed. A violated
