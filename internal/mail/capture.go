@@ -132,7 +132,7 @@ type captureSession struct {
 
 // Begin writes the message to tmp.
 func (s *captureSession) Begin(_ context.Context, _ Envelope, msg []byte) error {
-	if err := checkWire(msg); err != nil {
+	if _, err := checkWire(msg); err != nil {
 		return &ReplyError{Stage: StageBody, Code: 554, Enhanced: "5.6.0", Text: err.Error()}
 	}
 	s.Abort()

@@ -16,7 +16,8 @@ import (
 type Compiled struct {
 	pieces   []piece
 	from     news.Address
-	size     int // of the literals
+	places   string // what values it needs
+	size     int    // of the literals
 	maxBytes int
 }
 
@@ -71,6 +72,9 @@ func Compile(s Spec) (*Compiled, error) {
 	}
 	for _, p := range c.pieces {
 		c.size += len(p.literal)
+		if p.place != 0 {
+			c.places += string(rune(p.place))
+		}
 	}
 	if c.size > c.maxBytes {
 		return nil, fmt.Errorf("compile variant %d: %w", s.Variant.ID, tooLarge(c.size, c.maxBytes))
@@ -84,6 +88,9 @@ func tooLarge(size, limit int) error {
 
 // Size is roughly the memory that c holds, in bytes.
 func (c *Compiled) Size() int { return c.size }
+
+// needs tells whether something of a recipient stands at p.
+func (c *Compiled) needs(p news.Place) bool { return strings.ContainsRune(c.places, rune(p)) }
 
 func markPrefix(nonce string) string { return "gz" + nonce }
 

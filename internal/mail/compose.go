@@ -30,19 +30,34 @@ func (c *Courier) compose(ctx context.Context, d *news.Delivery, buf []byte) (co
 	if err != nil {
 		return composed{}, err
 	}
-	r := Recipient{
-		Address: addr.Spec, Name: d.Name, MessageID: c.messageID(d), Date: d.CreatedAt,
-		Unsubscribe: c.o.Links.Unsubscribe(d.SubscriptionID),
-		Preferences: c.o.Links.Preferences(d.SubscriptionID),
-		WebView:     c.o.Links.WebView(d.ID),
-		Confirm:     c.o.Links.Confirm(d.SubscriptionID, d.CreatedAt.Add(ConfirmExpires)),
-	}
-	r.MailtoUnsubscribe = c.mailtoUnsubscribe(d)
+	r := c.recipient(d, compiled)
+	r.Address = addr.Spec
 	raw, err := c.signed(compiled, r, buf)
 	if err != nil {
 		return composed{}, errCompile{err}
 	}
 	return composed{envelope: Envelope{From: c.returnPath(d, compiled), To: addr.Spec, UTF8: addr.NeedsUTF8()}, bytes: raw}, nil
+}
+
+// recipient is what m needs of d, but for the address. Each link is an HMAC.
+func (c *Courier) recipient(d *news.Delivery, m *Compiled) Recipient {
+	r := Recipient{Name: d.Name, MessageID: c.messageID(d), Date: d.CreatedAt}
+	if m.needs(news.PlaceUnsubscribe) {
+		r.Unsubscribe = c.o.Links.Unsubscribe(d.SubscriptionID)
+	}
+	if m.needs(news.PlacePreferences) {
+		r.Preferences = c.o.Links.Preferences(d.SubscriptionID)
+	}
+	if m.needs(news.PlaceWebView) {
+		r.WebView = c.o.Links.WebView(d.ID)
+	}
+	if m.needs(news.PlaceConfirm) {
+		r.Confirm = c.o.Links.Confirm(d.SubscriptionID, d.CreatedAt.Add(ConfirmExpires))
+	}
+	if m.needs(placeMailto) {
+		r.MailtoUnsubscribe = c.mailtoUnsubscribe(d)
+	}
+	return r
 }
 
 // signed is the message for r with its signatures. The workers sign, each for

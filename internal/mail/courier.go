@@ -341,10 +341,12 @@ func (s *shift) claim(ready readiness) (int, error) {
 		return 0, fmt.Errorf("claim deliveries: %w", err)
 	}
 	now := s.o.Now()
-	for _, d := range deliveries {
-		s.open.Add(1)
-		s.desk.put(job{delivery: d, domain: domainOf(d.Address), claimed: now})
+	jobs := make([]job, len(deliveries))
+	for i, d := range deliveries {
+		jobs[i] = job{delivery: d, domain: domainOf(d.Address), claimed: now}
 	}
+	s.open.Add(len(jobs))
+	s.desk.put(jobs)
 	return len(deliveries), nil
 }
 
@@ -356,11 +358,11 @@ func (s *shift) room(ready readiness) {
 		enough = 0
 	}
 	for s.soft.Err() == nil {
-		held, changed := s.desk.waiting()
-		if now, _ := s.fleet.ready(); now != ready || held <= enough {
+		more, low := s.desk.above(enough)
+		if now, _ := s.fleet.ready(); now != ready || !more {
 			return
 		}
-		pause(s.soft, time.Second, changed)
+		pause(s.soft, time.Second, low)
 	}
 }
 

@@ -20,13 +20,15 @@ type desk struct {
 	spills bool // gives back what is in the way
 
 	mu      sync.Mutex
-	jobs    []job // in the order of their claim
-	changed chan struct{}
+	jobs    []job         // in the order of their claim
+	changed chan struct{} // nil: nobody waits
+	low     chan struct{} // closed when only enough jobs are left; nil: nobody waits
+	enough  int
 	spiltAt time.Time
 }
 
 func newDesk(relays fleet, wall func() time.Time, room int, spills bool) *desk {
-	return &desk{relays: relays, wall: wall, now: time.Now, room: room, spills: spills, changed: make(chan struct{})}
+	return &desk{relays: relays, wall: wall, now: time.Now, room: room, spills: spills}
 }
 
 // share is how a relay stands in its share of the messages.
@@ -48,25 +50,59 @@ const (
 	spillEvery = 250 * time.Millisecond
 )
 
-// put adds a job. There has to be room.
-func (d *desk) put(j job) {
+// put adds jobs. There has to be room.
+func (d *desk) put(jobs []job) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.jobs = append(d.jobs, j)
+	d.jobs = append(d.jobs, jobs...)
 	d.stir()
 }
 
 // stir wakes everybody who waits. The lock is held.
 func (d *desk) stir() {
-	close(d.changed)
-	d.changed = make(chan struct{})
+	if d.changed != nil {
+		close(d.changed)
+		d.changed = nil
+	}
+	if d.low != nil && len(d.jobs) <= d.enough {
+		d.lower()
+	}
+}
+
+// lower wakes who waits for more room. The lock is held.
+func (d *desk) lower() {
+	if d.low != nil {
+		close(d.low)
+		d.low = nil
+	}
+}
+
+// watch returns what the next stir closes. The lock is held.
+func (d *desk) watch() <-chan struct{} {
+	if d.changed == nil {
+		d.changed = make(chan struct{})
+	}
+	return d.changed
 }
 
 // waiting returns how many jobs there are, and what is closed when that changes.
 func (d *desk) waiting() (int, <-chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.jobs), d.changed
+	return len(d.jobs), d.watch()
+}
+
+// above tells whether there are more than enough jobs, and returns what is
+// closed when there may not be any more, or a relay has said something unusual.
+// One goroutine may wait so; it is not woken for each message.
+func (d *desk) above(enough int) (bool, <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.enough = enough
+	if d.low == nil {
+		d.low = make(chan struct{})
+	}
+	return len(d.jobs) > enough, d.low
 }
 
 // drain takes all jobs away.
@@ -87,14 +123,23 @@ type spilt struct {
 }
 
 // next waits for a job for h and returns it with a permit of h's breaker. It
-// gives up when ctx ends or idle fires: then there is none. Jobs that are in
-// the way of others come instead; they are to be given back.
-func (d *desk) next(ctx context.Context, h *health, idle <-chan time.Time) (j job, ok bool, away []spilt) {
+// gives up when ctx ends or idle (0: never) is over: then there is none. Jobs that
+// are in the way of others come instead; they are to be given back.
+func (d *desk) next(ctx context.Context, h *health, idle time.Duration) (j job, ok bool, away []spilt) {
+	a := d.look(h)
+	if a.ok || len(a.away) > 0 || ctx.Err() != nil {
+		return a.job, a.ok, a.away
+	}
+	var tooLong <-chan time.Time
+	if idle > 0 {
+		timer := time.NewTimer(idle)
+		defer timer.Stop()
+		tooLong = timer.C
+	}
 	var late *time.Timer // runs as long as it is another relay's turn
 	taken := 0           // by h, when that began
 	defer func() { stopTimer(late) }()
-	for ctx.Err() == nil {
-		a := d.look(h)
+	for ; ctx.Err() == nil; a = d.look(h) {
 		if a.ok || len(a.away) > 0 {
 			return a.job, a.ok, a.away
 		}
@@ -116,7 +161,7 @@ func (d *desk) next(ctx context.Context, h *health, idle <-chan time.Time) (j jo
 		case <-passOver:
 			d.passOver(h, taken)
 			late = nil
-		case <-idle:
+		case <-tooLong:
 			stopTimer(again)
 			return job{}, false, nil
 		case <-ctx.Done():
@@ -147,7 +192,12 @@ type answer struct {
 func (d *desk) look(h *health) (a answer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	a.changed, a.wait, a.taken = d.changed, time.Minute, h.share.taken
+	defer func() {
+		if !a.ok && len(a.away) == 0 {
+			a.changed = d.watch()
+		}
+	}()
+	a.wait, a.taken = time.Minute, h.share.taken
 	if len(d.jobs) == 0 {
 		return a
 	}
@@ -280,5 +330,8 @@ func (d *desk) done(h *health, j job, s signal) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h.lanes.end(j.domain, s, d.now())
+	if s != takesMail {
+		d.lower()
+	}
 	d.stir()
 }

@@ -1,10 +1,13 @@
 package mail
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/textproto"
+	"strconv"
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
@@ -43,7 +46,8 @@ func (s *smtpSession) Begin(ctx context.Context, env Envelope, msg []byte) error
 	if !s.usable || s.body {
 		return &ReplyError{Stage: StageMail, Err: errors.New("the connection is not usable")}
 	}
-	if err := checkWire(msg); err != nil {
+	dots, err := checkWire(msg)
+	if err != nil {
 		return &ReplyError{Stage: StageBody, Code: 554, Enhanced: "5.6.0", Text: err.Error()}
 	}
 	if badPath(env.From) || badPath(env.To) || env.To == "" {
@@ -57,14 +61,15 @@ func (s *smtpSession) Begin(ctx context.Context, env Envelope, msg []byte) error
 	if env.UTF8 && !s.utf8 { // RFC 6531 §3.5
 		return &ReplyError{Stage: StageRcpt, Code: 553, Enhanced: "5.6.7", Text: "the relay does not offer SMTPUTF8, which this address needs"}
 	}
-	release := s.conn.within(ctx, s.o.MessageTimeout)
-	defer release()
+	s.conn.within(ctx, s.o.MessageTimeout)
 	if err := s.envelope(env, len(msg)); err != nil {
 		return err
 	}
+	if dots > 0 {
+		msg = stuff(msg, dots)
+	}
 	w := s.client.Text.W
-	_, err := w.Write(stuff(msg))
-	if err == nil {
+	if _, err = w.Write(msg); err == nil {
 		err = w.Flush()
 	}
 	if err != nil {
@@ -78,7 +83,7 @@ func (s *smtpSession) Begin(ctx context.Context, env Envelope, msg []byte) error
 func (s *smtpSession) envelope(env Envelope, size int) error {
 	mail := "MAIL FROM:<" + env.From + ">"
 	if s.size {
-		mail += fmt.Sprintf(" SIZE=%d", size) // RFC 1870 §6
+		mail += " SIZE=" + strconv.Itoa(size) // RFC 1870 §6
 	}
 	if env.UTF8 {
 		mail += " SMTPUTF8"
@@ -105,9 +110,8 @@ func (s *smtpSession) envelope(env Envelope, size int) error {
 func (s *smtpSession) exchange(commands []command) error {
 	w := s.client.Text.W
 	for _, c := range commands {
-		if _, err := w.WriteString(c.line + "\r\n"); err != nil {
-			return s.lost(c.stage, err)
-		}
+		_, _ = w.WriteString(c.line) // Flush tells the error
+		_, _ = w.WriteString("\r\n")
 	}
 	if err := w.Flush(); err != nil {
 		return s.lost(commands[0].stage, err)
@@ -143,7 +147,20 @@ func (s *smtpSession) exchange(commands []command) error {
 // reply reads one reply; nil if its first digit is want. The connection is
 // unusable after a fault of the wire, a 421 and a reply of no meaning here.
 func (s *smtpSession) reply(stage Stage, want int, timeout time.Duration) *ReplyError {
-	s.conn.awaiting(timeout)
+	r := s.client.Text.R
+	if r.Buffered() == 0 {
+		s.conn.awaiting(timeout)
+	}
+	if _, err := r.Peek(1); err != nil { // waits for it
+		return s.lost(stage, err)
+	}
+	if code, text, ok := plainReply(r); ok && code/100 == want {
+		if stage == StageDot {
+			s.taken = Receipt{Code: code, Text: string(text)}
+		}
+		_, _ = r.Discard(len("250 ") + len(text) + len("\r\n"))
+		return nil
+	}
 	code, text, err := s.client.Text.ReadResponse(want)
 	if err == nil {
 		s.taken = Receipt{Code: code, Text: text}
@@ -159,6 +176,24 @@ func (s *smtpSession) reply(stage Stage, want int, timeout time.Duration) *Reply
 	return e
 }
 
+// plainReply returns the reply that r holds next if it is one line such as "250
+// text" CR LF, and leaves it there: most are, and go-mail's reader makes four
+// strings of each. What is not plain is left to that.
+func plainReply(r *bufio.Reader) (code int, text []byte, ok bool) {
+	line, _ := r.Peek(r.Buffered())
+	end := bytes.IndexByte(line, '\n')
+	if end < len("250 \r") || line[end-1] != '\r' || line[3] != ' ' {
+		return 0, nil, false
+	}
+	for _, c := range line[:3] {
+		if c < '0' || c > '9' {
+			return 0, nil, false
+		}
+		code = 10*code + int(c-'0')
+	}
+	return code, line[4 : end-1], true
+}
+
 // lastWord is for a body that could not be written: the relay may have said
 // why before it hung up (RFC 5321 §4.2.5).
 func (s *smtpSession) lastWord(cause error) error {
@@ -169,7 +204,7 @@ func (s *smtpSession) lastWord(cause error) error {
 	return &ReplyError{Stage: StageBody, Err: cause}
 }
 
-func (s *smtpSession) lost(stage Stage, err error) error {
+func (s *smtpSession) lost(stage Stage, err error) *ReplyError {
 	s.usable = false
 	return &ReplyError{Stage: stage, Err: err}
 }
@@ -186,8 +221,7 @@ func (s *smtpSession) Dot(ctx context.Context) error {
 		s.usable = false
 		return &ReplyError{Stage: StageBody, Err: errors.New("the relay spoke out of turn")}
 	}
-	release := s.conn.within(ctx, s.o.DotTimeout)
-	defer release()
+	s.conn.within(ctx, s.o.DotTimeout)
 	w := s.client.Text.W
 	_, err := w.WriteString(".\r\n")
 	if err == nil {
@@ -220,9 +254,8 @@ func (s *smtpSession) Usable() bool { return s.usable && !s.body }
 // Quit says goodbye without waiting long for the answer.
 func (s *smtpSession) Quit() {
 	if s.Usable() {
-		release := s.conn.within(context.Background(), time.Second)
+		s.conn.within(context.Background(), time.Second)
 		_ = s.client.Quit()
-		release()
 	}
 	s.Abort()
 }
@@ -230,6 +263,7 @@ func (s *smtpSession) Quit() {
 // Abort hangs up.
 func (s *smtpSession) Abort() {
 	s.usable = false
+	s.conn.release()
 	_ = s.conn.Close()
 }
 

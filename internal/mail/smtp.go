@@ -147,8 +147,8 @@ func (t *SMTP) open(ctx context.Context, tell func(Step), banner *bannerConn) (*
 	if banner != nil {
 		banner.Conn, conn.Conn = plain, banner
 	}
-	release := conn.within(dialing, t.o.DialTimeout)
-	defer release()
+	conn.within(dialing, t.o.DialTimeout)
+	defer conn.release()
 	s := &smtpSession{o: &t.o, conn: conn, usable: true}
 	if err := s.greet(dialing, t.tlsConfig(), tell); err != nil {
 		_ = conn.Close()

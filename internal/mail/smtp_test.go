@@ -518,10 +518,14 @@ func TestCancelledContextHangsUp(t *testing.T) {
 func FuzzStuff(f *testing.F) {
 	f.Add([]byte(".\r\n.a\r\n\r\n..\r\n"))
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		if checkWire(msg) != nil {
+		dots, err := checkWire(msg)
+		if err != nil {
 			return
 		}
-		out := stuff(msg)
+		out := stuff(msg, dots)
+		if len(out) != len(msg)+dots {
+			t.Fatalf("%q has %d lines with a dot? %q", msg, dots, out)
+		}
 		if bytes.Contains(out, []byte("\r\n.\r\n")) || bytes.HasPrefix(out, []byte(".\r\n")) {
 			t.Fatalf("%q ends early: %q", msg, out)
 		}

@@ -17,11 +17,14 @@ const maxReply = 128 << 10
 var errTooMuch = errors.New("the relay sent too much")
 
 // guardedConn is a network connection that reads no more than maxReply between
-// two writes, and that a context can cut short.
+// two writes, and that a context can cut short. All but its Read, Write and Close
+// is for the session's goroutine only.
 type guardedConn struct {
 	net.Conn
 	read  atomic.Int64
-	until time.Time // the end of what is under way; used by the session's goroutine only
+	until time.Time       // the end of what is under way
+	cutBy context.Context // that closes the connection when it ends
+	spare func() bool     // ends that
 }
 
 func (c *guardedConn) Read(p []byte) (int, error) {
@@ -38,57 +41,70 @@ func (c *guardedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// within gives what follows d, and less if ctx ends. The returned function
-// ends the guard; the connection is not to be trusted if ctx has ended.
-func (c *guardedConn) within(ctx context.Context, d time.Duration) (release func()) {
+// within gives what follows d, and less if ctx ends: then the connection is
+// closed. ctx counts until within or release is called again.
+func (c *guardedConn) within(ctx context.Context, d time.Duration) {
 	// Deadlines are the operating system's business: the real clock, not an injected one.
 	c.until = time.Now().Add(d)
 	_ = c.SetDeadline(c.until)
-	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
-	return func() { stop() }
+	if ctx != c.cutBy { // one and the same for nearly all messages
+		c.release()
+		c.cutBy, c.spare = ctx, context.AfterFunc(ctx, func() { _ = c.Close() })
+	}
+}
+
+// release lets the connection be, whatever becomes of the context.
+func (c *guardedConn) release() {
+	if c.spare != nil {
+		c.spare()
+	}
+	c.cutBy, c.spare = nil, nil
 }
 
 // awaiting shortens the time for the next reply to d.
 func (c *guardedConn) awaiting(d time.Duration) {
-	deadline := time.Now().Add(d)
-	if deadline.After(c.until) {
-		deadline = c.until
+	if deadline := time.Now().Add(d); deadline.Before(c.until) {
+		_ = c.SetReadDeadline(deadline)
 	}
-	_ = c.SetReadDeadline(deadline)
 }
 
 // checkWire refuses bytes that a relay could read as something other than one
 // message with short lines (RFC 5321 §2.3.8, §4.5.3.1.6): bare CR or LF, NUL,
 // long lines, no line end at the end. It stands at the last gate, whoever
-// built the message.
-func checkWire(msg []byte) error {
+// built the message. dots is how many lines begin with one.
+func checkWire(msg []byte) (dots int, err error) {
 	if !bytes.HasSuffix(msg, []byte("\r\n")) {
-		return errors.New("the message does not end with a line end")
+		return 0, errors.New("the message does not end with a line end")
 	}
 	if bytes.IndexByte(msg, 0) >= 0 {
-		return errors.New("the message contains NUL")
+		return 0, errors.New("the message contains NUL")
 	}
-	for line := 1; len(msg) > 0; line++ {
-		i := bytes.IndexByte(msg, '\n')
-		if i < 1 || bytes.IndexByte(msg[:i], '\r') != i-1 {
-			return fmt.Errorf("line %d of the message has a bare CR or LF", line)
+	returns := bytes.Count(msg, []byte("\r"))
+	line := 0
+	for rest := msg; len(rest) > 0; {
+		line++
+		i := bytes.IndexByte(rest, '\n')
+		if i < 1 || rest[i-1] != '\r' {
+			return 0, fmt.Errorf("line %d of the message has a bare LF", line)
 		}
 		if i-1 > maxWireLine {
-			return fmt.Errorf("line %d of the message has %d octets", line, i-1)
+			return 0, fmt.Errorf("line %d of the message has %d octets", line, i-1)
 		}
-		msg = msg[i+1:]
+		if rest[0] == '.' {
+			dots++
+		}
+		rest = rest[i+1:]
 	}
-	return nil
+	if line != returns {
+		return 0, errors.New("the message has a bare CR")
+	}
+	return dots, nil
 }
 
-// stuff doubles the dot at the start of a line (RFC 5321 §4.5.2). Most messages
-// have none and are returned as they are.
-func stuff(msg []byte) []byte {
-	n := bytes.Count(msg, []byte("\r\n."))
-	if n == 0 && !bytes.HasPrefix(msg, []byte(".")) {
-		return msg
-	}
-	out := make([]byte, 0, len(msg)+n+1)
+// stuff doubles the dots at the start of lines (RFC 5321 §4.5.2); there are so
+// many.
+func stuff(msg []byte, dots int) []byte {
+	out := make([]byte, 0, len(msg)+dots)
 	if msg[0] == '.' {
 		out = append(out, '.')
 	}

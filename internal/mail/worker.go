@@ -39,12 +39,11 @@ func (w *worker) run() {
 
 // next waits for a job. A connection without one is closed after a while.
 func (w *worker) next() (job, bool) {
-	timer := time.NewTimer(w.relay.IdleLimit)
-	defer timer.Stop()
+	began := time.Now()
 	for w.soft.Err() == nil {
-		idle := timer.C
-		if w.session == nil {
-			idle = nil
+		idle := time.Duration(0)
+		if w.session != nil {
+			idle = max(w.relay.IdleLimit-time.Since(began), time.Millisecond)
 		}
 		j, ok, away := w.desk.next(w.soft, w.relay, idle)
 		for _, s := range away {

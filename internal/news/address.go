@@ -29,24 +29,40 @@ type Address struct {
 // and no relay would deliver: quoted or overlong local parts, white space,
 // control characters, address literals and domains without a dot.
 func ParseAddress(field, s string) (Address, error) {
-	bad := &FieldError{Field: field, Value: s, Want: "an address like ana@example.org"}
-	s = strings.TrimSpace(s)
-	if len(s) > maxAddress || !utf8.ValidString(s) {
-		return Address{}, bad
-	}
-	local, domain, ok := cutLast(s, '@')
-	if !ok || local == "" || len(local) > maxLocal || !validLocal(local) {
-		return Address{}, bad
-	}
-	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(domain, "."))
-	if err != nil || !validDomain(ascii) || len(local)+1+len(ascii) > maxAddress {
-		return Address{}, bad
-	}
-	spec := local + "@" + strings.ToLower(ascii)
-	if _, err := mail.ParseAddress("<" + spec + ">"); err != nil {
-		return Address{}, bad
+	spec, ok := parseSpec(strings.TrimSpace(s))
+	if !ok {
+		return Address{}, &FieldError{Field: field, Value: s, Want: "an address like ana@example.org"}
 	}
 	return Address{Spec: spec, Key: strings.ToLower(spec)}, nil
+}
+
+func parseSpec(s string) (string, bool) {
+	local, domain, ok := cutLast(s, '@')
+	if !ok || len(s) > maxAddress || local == "" || len(local) > maxLocal || !validLocal(local) {
+		return "", false
+	}
+	// Nearly all addresses are of this kind; every mail looks at its own.
+	if plain(s) && !strings.Contains(domain, "--") && validDomain(domain) {
+		return s, true
+	}
+	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(domain, "."))
+	if err != nil || !utf8.ValidString(s) || !validDomain(ascii) || len(local)+1+len(ascii) > maxAddress {
+		return "", false
+	}
+	spec := local + "@" + strings.ToLower(ascii)
+	_, err = mail.ParseAddress("<" + spec + ">")
+	return spec, err == nil
+}
+
+// plain tells whether s consists of what may stand in an address and means
+// itself: letters without case, digits, signs.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c >= 'A' && c <= 'Z' {
+			return false
+		}
+	}
+	return true
 }
 
 func cutLast(s string, sep byte) (before, after string, ok bool) {
