@@ -10,6 +10,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -165,8 +166,13 @@ func (d *Daemon) siteView() templates.SiteView {
 	return templates.SiteView{Title: d.cfg.Site.Title, URL: d.siteURL(), Postal: d.cfg.Site.Postal}
 }
 
+// FetchClient makes the client that all fetches of a configuration go through.
+func FetchClient(cfg *Config, version string, now func() time.Time) (*source.Client, error) {
+	return source.NewClient(source.ClientOptions{Version: version, URL: cmp.Or(cfg.Site.URL, cfg.PublicURL), Allow: cfg.Fetch.Allow, Now: now})
+}
+
 func (d *Daemon) buildWatcher() error {
-	client, err := source.NewClient(source.ClientOptions{Version: d.o.Version, URL: d.siteURL(), Allow: d.cfg.Fetch.Allow, Now: d.o.Now})
+	client, err := FetchClient(&d.cfg, d.o.Version, d.o.Now)
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +28,7 @@ pages of a site, a folder of Markdown or HTML files, a table of a PostgreSQL
 database, or the push API. The first look at a source fills the feeds and mails
 nothing: what was there before is archive.`,
 	}
-	c.AddCommand(a.sourceAdd(), a.sourceLs(), a.sourceShow(), a.sourcePoll(), a.sourceHook(), a.sourceSecret(), a.sourceSQL(), a.sourceRm())
+	c.AddCommand(a.sourceAdd(), a.sourceTest(), a.sourceLs(), a.sourceShow(), a.sourcePoll(), a.sourceHook(), a.sourceSecret(), a.sourceSQL(), a.sourceRm())
 	return c
 }
 
@@ -35,9 +37,12 @@ func (a *app) sourceAdd() *cobra.Command {
 	var poll, settle, maxAge time.Duration
 	var special specialFlags
 	c := &cobra.Command{
-		Use:   "add wordpress URL | feed URL | ghost URL | page URL | postgres URL | folder PATH | push",
+		Use:   "add URL | wordpress URL | feed URL | ghost URL | page URL | postgres URL | folder PATH | push",
 		Short: "Watch a new place",
-		Example: `  gazetted source add wordpress https://news.example.org
+		Long: `Watches a new place. With a URL alone the kind is guessed, as by gazetted source
+test.`,
+		Example: `  gazetted source add https://news.example.org
+  gazetted source add wordpress https://news.example.org
   gazetted source add feed https://blog.example.org/feed.xml --categories-as tags
   gazetted source add ghost https://blog.example.org --key-file ghost-key
   gazetted source add page https://paper.example.org/sitemap.xml
@@ -52,6 +57,11 @@ func (a *app) sourceAdd() *cobra.Command {
 			}}
 			if len(args) == 2 {
 				src.Location = args[1]
+			} else if isAddress(args[0]) {
+				var err error
+				if src.Kind, src.Location, err = a.guessSource(c.Context(), args[0]); err != nil {
+					return err
+				}
 			}
 			if err := completeSource(&src); err != nil {
 				return &usageError{err: err, command: c.CommandPath()}
@@ -99,8 +109,8 @@ func completeSource(src *news.Source) error {
 		}
 		src.Location = abs
 	case news.SourceWordPress, news.SourceFeed, news.SourceGhost, news.SourcePage:
-		if src.Location != "" && !strings.Contains(src.Location, "://") {
-			src.Location = "https://" + src.Location
+		if src.Location != "" {
+			src.Location = withScheme(src.Location)
 		}
 	case news.SourcePostgres: // see specialFlags
 	case news.SourcePush:
@@ -205,10 +215,30 @@ func (a *app) sourceShow() *cobra.Command {
 				return a.fields(src, "name", src.Name, "kind", string(src.Kind), "location", src.Location,
 					"poll", src.Settings.Poll.String(), "settle", src.Settings.Settle.String(), "zone", src.Settings.Zone, "base url", src.Settings.BaseURL, "table", tableText(src.Settings.Table), "secret", src.Secret.String(),
 					"state", sourceState(src), "active since", clock(src.ActivatedAt), "last look", clock(src.Look.LastAt), "next look", clock(src.Look.NextAt),
-					"error", src.Look.Err, "notes", strings.Join(src.Look.Notes, "; "))
+					"failures", failures(src), "error", src.Look.Err, "validators", validators(src), "notes", strings.Join(src.Look.Notes, "; "))
 			})
 		},
 	}
+}
+
+func failures(src news.Source) string {
+	if src.Look.Failures == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d looks in a row", src.Look.Failures)
+}
+
+// validators shows what a feed or page source remembers of its last answer.
+func validators(src news.Source) string {
+	var c struct {
+		ETag     string    `json:"etag"`
+		Modified string    `json:"modified"`
+		ReadAt   time.Time `json:"read_at"`
+	}
+	if json.Unmarshal([]byte(src.Look.Cursor), &c) != nil || c.ReadAt.IsZero() {
+		return "" // other kinds keep other things
+	}
+	return strings.Join(slices.DeleteFunc([]string{c.ETag, c.Modified, "read in full " + clock(c.ReadAt)}, func(s string) bool { return s == "" }), ", ")
 }
 
 func (a *app) sourcePoll() *cobra.Command {

@@ -349,7 +349,7 @@ type IdentityError struct {
 
 // Error says what happened and what the operator can do.
 func (e *IdentityError) Error() string {
-	return fmt.Sprintf("%d of %d articles have changed their identity at once: nothing was stored, because they might all be mailed again; if that is as it should be, accept it", e.Renamed, e.Of)
+	return fmt.Sprintf("%d of %d articles have changed their identity at once: nothing was stored, because they might all be mailed again; if that is as it should be, accept it (gazetted source poll NAME --accept)", e.Renamed, e.Of)
 }
 
 // seatsOf lists the window for the cursor.

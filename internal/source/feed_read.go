@@ -76,7 +76,7 @@ func newFeedReader() *feedReader {
 // offset are meant. An answer that is no feed is an *OddAnswerError, one beyond
 // all measure a *FeedLimitError.
 func (r *feedReader) read(ans *Answer, zone *time.Location) (*feedDoc, error) {
-	body, err := unpacked(ans.Body, DefaultMaxBody)
+	body, err := unpacked(ans.Body)
 	if err != nil {
 		return nil, err
 	}

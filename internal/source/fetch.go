@@ -267,7 +267,7 @@ func (c *Client) get(ctx context.Context, r request) (*Answer, error) {
 
 // unpacked takes gzip off a body that its server has sent as a file of it
 // (sitemap.xml.gz, and feeds of servers that name no encoding).
-func unpacked(body []byte, limit int64) ([]byte, error) {
+func unpacked(body []byte) ([]byte, error) {
 	if !bytes.HasPrefix(body, []byte("\x1f\x8b")) {
 		return body, nil
 	}
@@ -275,12 +275,12 @@ func unpacked(body []byte, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpack: %w", err)
 	}
-	out, err := io.ReadAll(io.LimitReader(z, limit+1))
+	out, err := io.ReadAll(io.LimitReader(z, DefaultMaxBody+1))
 	if err != nil {
 		return nil, fmt.Errorf("unpack: %w", err)
 	}
-	if int64(len(out)) > limit {
-		return nil, &TooLargeError{URL: "the unpacked file", Limit: limit}
+	if len(out) > DefaultMaxBody {
+		return nil, &TooLargeError{URL: "the unpacked file", Limit: DefaultMaxBody}
 	}
 	return out, nil
 }

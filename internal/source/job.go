@@ -183,7 +183,7 @@ type HeldError struct {
 
 // Error says what is missing and what the operator can do.
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("%d of %d articles have vanished at once: nothing was withdrawn; if they are really gone, accept the drop", e.Gone, e.Known)
+	return fmt.Sprintf("%d of %d articles have vanished at once: nothing was withdrawn; if they are really gone, accept it (gazetted source poll NAME --accept)", e.Gone, e.Known)
 }
 
 // guardDrop refuses to believe in the loss of many articles at once.

@@ -190,7 +190,7 @@ type pageList struct {
 
 // list reads the list that a location is: a sitemap, an index of them, or a page.
 func (l *pageLooking) list(ctx context.Context, ans *Answer, full bool) (*pageList, error) {
-	body, err := unpacked(ans.Body, DefaultMaxBody)
+	body, err := unpacked(ans.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -253,7 +253,7 @@ func (l *pageLooking) files(ctx context.Context, index *sitemap, list *pageList,
 		ans, err := l.client.get(ctx, request{url: f.loc, accept: pageAccept})
 		if err == nil {
 			var body []byte
-			if body, err = unpacked(ans.Body, DefaultMaxBody); err == nil {
+			if body, err = unpacked(ans.Body); err == nil {
 				var s *sitemap
 				if s, err = parseSitemap(l.decl.text(body, ans.Header.Get("Content-Type")), f.loc, dates); err == nil && !s.index {
 					list.urls = append(list.urls, s.urls...)
