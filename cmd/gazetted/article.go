@@ -14,7 +14,7 @@ import (
 
 func (a *app) articleCommand() *cobra.Command {
 	c := &cobra.Command{Use: "article", Short: "Articles as they stand in the feeds"}
-	c.AddCommand(a.articleLs(), a.articleShow())
+	c.AddCommand(a.articleLs(), a.articleShow(), a.articleImport())
 	return c
 }
 

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mattn/go-isatty"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"gazetted/daemon"
@@ -100,7 +98,7 @@ func (im *importer) file(ctx context.Context, path, rejects string) (err error) 
 			err = errors.Join(err, im.rejects.Error(), f.Close())
 		}()
 	}
-	if err := im.read(ctx, im.progress(in, size)); err != nil {
+	if err := im.read(ctx, im.a.progress(in, size)); err != nil {
 		return err
 	}
 	if im.a.json {
@@ -111,18 +109,6 @@ func (im *importer) file(ctx context.Context, path, rejects string) (err error) 
 		return fmt.Errorf("%s could not be used", counted(im.Rejected, "row"))
 	}
 	return nil
-}
-
-// progress shows a bar where a person looks.
-func (im *importer) progress(in io.Reader, size int64) io.Reader {
-	f, ok := im.a.stderr.(*os.File)
-	if !ok || !isatty.IsTerminal(f.Fd()) {
-		return in
-	}
-	bar := progressbar.NewOptions64(size, progressbar.OptionSetWriter(f), progressbar.OptionSetDescription("importing"),
-		progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish())
-	reader := progressbar.NewReader(in, bar)
-	return &reader
 }
 
 func (im *importer) read(ctx context.Context, in io.Reader) error {

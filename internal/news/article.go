@@ -121,6 +121,7 @@ func (a *Article) TermIDs() []int64 {
 type Found struct {
 	NativeID    string
 	URL         string
+	Key         string // what all spellings of the URL have in common
 	GUID        string // empty: the store assigns one
 	Title       string
 	Summary     string

@@ -17,6 +17,7 @@ import (
 // seal makes what is common to all kinds of source right in f, and gives it
 // its hash. Every Found passes here last.
 func seal(f *news.Found) {
+	f.Key = linkKey(f.URL)
 	f.Title = oneLine(f.Title, maxTitle)
 	if f.Title == "" {
 		f.Title = firstWords(orElse(f.Summary, plainHTML(clipBytes(f.ContentHTML, 4000), maxSummary)))

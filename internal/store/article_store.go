@@ -84,6 +84,9 @@ func (b *batch) put(f *news.Found) (news.PutOutcome, error) {
 		return "", err
 	}
 	old, known, err := b.known(f)
+	if err == nil && !known {
+		old, known, err = b.adopt(f)
+	}
 	if err != nil {
 		return "", err
 	}
