@@ -176,7 +176,9 @@ func (d *Daemon) buildWatcher() error {
 	if err != nil {
 		return err
 	}
-	d.Watcher = source.New(source.Options{Store: d.Store, Client: client, Now: d.o.Now, Events: d.looked})
+	d.Watcher = source.New(source.Options{
+		Store: d.Store, Client: client, Now: d.o.Now, Events: d.looked, Hub: &source.Hub{Callback: d.Links.HubCallback, Secret: d.Links.HubSecret},
+	})
 	return nil
 }
 

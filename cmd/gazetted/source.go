@@ -212,12 +212,31 @@ func (a *app) sourceShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				hub, err := hubText(c.Context(), s, src)
+				if err != nil {
+					return err
+				}
 				return a.fields(src, "name", src.Name, "kind", string(src.Kind), "location", src.Location,
 					"poll", src.Settings.Poll.String(), "settle", src.Settings.Settle.String(), "zone", src.Settings.Zone, "base url", src.Settings.BaseURL, "table", tableText(src.Settings.Table), "secret", src.Secret.String(),
 					"state", sourceState(src), "active since", clock(src.ActivatedAt), "last look", clock(src.Look.LastAt), "next look", clock(src.Look.NextAt),
-					"failures", failures(src), "error", src.Look.Err, "validators", validators(src), "notes", strings.Join(src.Look.Notes, "; "))
+					"websub", hub, "failures", failures(src), "error", src.Look.Err, "validators", validators(src), "notes", strings.Join(src.Look.Notes, "; "))
 			})
 		},
+	}
+}
+
+// hubText tells how a feed's WebSub hub stands to us; "" where there is none.
+func hubText(ctx context.Context, s *store.Store, src news.Source) (string, error) {
+	l, err := s.HubLease(ctx, src.ID)
+	switch {
+	case err != nil || l.Hub == "":
+		return "", err
+	case l.Err != "":
+		return l.Hub + " failed: " + l.Err, nil
+	case l.To.IsZero():
+		return l.Hub + ", asked " + clock(l.AskedAt) + ", has not answered yet", nil
+	default:
+		return l.Hub + ", until " + clock(l.To), nil
 	}
 }
 

@@ -124,6 +124,16 @@ func (l *Links) HookSecret(src Source) string {
 	return l.signer.Digest(PurposeHookSecret, src.ID, src.HookSerial)
 }
 
+// HubCallback is where a WebSub hub calls when a source's feed has something new.
+func (l *Links) HubCallback(src Source) string {
+	return l.Path("hooks", "websub", src.Name, l.HookToken(src))
+}
+
+// HubSecret is what the hub signs its calls with.
+func (l *Links) HubSecret(src Source) string {
+	return l.signer.Digest(PurposeHubSecret, src.ID, src.HookSerial)
+}
+
 // IsHookToken checks a token of the source's hook, in constant time.
 func (l *Links) IsHookToken(src Source, token string, now time.Time) bool {
 	t, err := l.signer.Verify(PurposeHook, token, now)

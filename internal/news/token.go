@@ -26,6 +26,7 @@ const (
 	PurposeNonce       Purpose = "nonce"
 	PurposeHook        Purpose = "hook"        // the address of a source's hook
 	PurposeHookSecret  Purpose = "hook-secret" // what the sender signs with, where it can
+	PurposeHubSecret   Purpose = "hub-secret"  // what a WebSub hub signs with
 )
 
 // Secret is one signing key. The newest signs; all verify, so that links in

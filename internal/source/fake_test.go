@@ -233,6 +233,12 @@ func (m *memStore) RenameArticles(_ context.Context, _ int64, pairs [][2]string)
 	return nil
 }
 
+func (m *memStore) HubLease(context.Context, int64) (news.HubLease, error) {
+	return news.HubLease{}, nil
+}
+
+func (m *memStore) AskHub(context.Context, int64, news.HubLease) error { return nil }
+
 func (m *memStore) MoveSource(_ context.Context, id int64, location string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -122,6 +122,9 @@ func (f *feed) look(ctx context.Context, j *job) (outcome, error) {
 		return out, fmt.Errorf("write cursor: %w", err)
 	}
 	out.cursor = string(b)
+	if len(l.cursor.Hubs) > 0 {
+		out.hub = hubOffer{hub: l.cursor.Hubs[0], topic: l.cursor.Topic}
+	}
 	settle := time.Duration(j.src.Settings.Settle)
 	switch {
 	case !out.complete:

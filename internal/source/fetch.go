@@ -53,6 +53,7 @@ type ClientOptions struct {
 // asked for with Retry-After (RFC 9110 §10.2.3). It is safe for concurrent use.
 type Client struct {
 	http    *http.Client
+	guard   *Guard
 	agent   string
 	maxBody int64
 	now     func() time.Time
@@ -80,7 +81,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if o.URL != "" {
 		agent += " (+" + o.URL + ")"
 	}
-	c := &Client{agent: agent, maxBody: o.MaxBody, now: o.Now, hold: make(map[string]time.Time)}
+	c := &Client{guard: guard, agent: agent, maxBody: o.MaxBody, now: o.Now, hold: make(map[string]time.Time)}
 	c.http = &http.Client{
 		Timeout: o.Timeout,
 		Transport: &http.Transport{

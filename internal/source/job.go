@@ -34,6 +34,9 @@ type Store interface {
 	ArticleURLs(ctx context.Context, sourceID int64, nativeIDs []string) (map[string]string, error)
 	// RenameArticles gives articles other native ids: pairs of the old and the new.
 	RenameArticles(ctx context.Context, sourceID int64, pairs [][2]string) error
+	// HubLease, AskHub: the source's subscription at a WebSub hub.
+	HubLease(ctx context.Context, sourceID int64) (news.HubLease, error)
+	AskHub(ctx context.Context, sourceID int64, l news.HubLease) error
 	// MoveSource gives a source another location.
 	MoveSource(ctx context.Context, sourceID int64, location string) error
 }
@@ -83,6 +86,8 @@ type outcome struct {
 	again time.Duration
 	// moved is the source's new location; "": it stays.
 	moved string
+	// hub is where the source would tell of news by itself.
+	hub hubOffer
 }
 
 // put queues an article for the store.

@@ -42,6 +42,8 @@ type Options struct {
 	// Pace waits between two requests of one look to one host; nil: as long as
 	// it is asked to. Tests do not wait.
 	Pace func(ctx context.Context, d time.Duration) error
+	// Hub, if set, is how the hubs of feeds reach us; nil: feeds are polled only.
+	Hub *Hub
 	// Events, if set, is told of every look. It is called from several
 	// goroutines and must not block.
 	Events func(Event)
@@ -307,6 +309,9 @@ func (w *Watcher) lookAt(ctx context.Context, src news.Source, accept bool) (loo
 	}
 	if ferr := w.o.Store.FinishLook(finishCtx, src.ID, look, activate); ferr != nil {
 		err = errors.Join(err, fmt.Errorf("finish look: %w", ferr))
+	}
+	if err == nil {
+		err = w.keepHub(ctx, src, out.hub)
 	}
 	if err == nil {
 		switch src.Kind {

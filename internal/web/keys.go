@@ -24,6 +24,9 @@ type keyStore interface {
 	KeyByHash(ctx context.Context, hash string) (news.APIKey, error)
 	Sources(ctx context.Context) ([]news.Source, error)
 	SourceByName(ctx context.Context, name string) (news.Source, error)
+	// HubLease and GrantHub: a source's subscription at a WebSub hub.
+	HubLease(ctx context.Context, sourceID int64) (news.HubLease, error)
+	GrantHub(ctx context.Context, sourceID int64, l news.HubLease) error
 }
 
 // APILimits bound how often the publish API and the hooks of sources are called.

@@ -87,6 +87,8 @@ func (s *Server) routes() []route {
 		{pattern: "POST /hooks/mailgun", kind: kindAPI, maxBody: maxHook, serve: s.hookMailgun(), anyOrigin: true},
 
 		{pattern: "POST /hooks/source/{name}", kind: kindAPI, maxBody: maxSourceHook, serve: s.hookSource(s.signedHook), anyOrigin: true},
+		{pattern: "GET /hooks/websub/{name}/{token}", kind: kindAPI, maxBody: maxNoBody, serve: s.hubIntent},
+		{pattern: "POST /hooks/websub/{name}/{token}", kind: kindAPI, maxBody: maxSourceHook, serve: s.hubContent, anyOrigin: true},
 		{pattern: "POST /hooks/source/{name}/{token}", kind: kindAPI, maxBody: maxSourceHook, serve: s.hookSource(s.tokenHook), anyOrigin: true},
 
 		{pattern: "GET /static/{file}", kind: kindFile, maxBody: maxNoBody, serve: s.staticFile},
