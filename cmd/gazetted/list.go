@@ -45,7 +45,7 @@ func (f *listFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.replyTo, "reply-to", "", "where answers go")
 	fs.StringVar(&f.template, "template", "default", "digest template")
 	fs.BoolVar(&f.public, "public", true, "has a sign-up page and an archive (--public=false: neither)")
-	fs.StringVar(&f.catchUp, "catch-up", string(news.CatchUpOne), "after down time: one (edition with everything), or skip (to the next slot)")
+	fs.StringVar(&f.catchUp, "catch-up", string(news.CatchUpOne), "after down time: one (edition with everything), all (one for each slot), or skip (to the next slot)")
 	fs.DurationVar(&f.maxLate, "max-late", time.Duration(news.DefaultMaxLate), "a missed slot older than this is left to the next one")
 	fs.StringVar(&f.onUncertain, "on-uncertain", string(news.UncertainResend), "when a relay's last word was lost: resend (maybe a second copy), or hold for an admin")
 }

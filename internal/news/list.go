@@ -47,6 +47,7 @@ type CatchUp string
 // The catch-up policies.
 const (
 	CatchUpOne  CatchUp = "one"  // one edition with everything
+	CatchUpAll  CatchUp = "all"  // one for each slot, with what had been released by then
 	CatchUpSkip CatchUp = "skip" // none; the next regular slot carries everything
 )
 

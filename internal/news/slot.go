@@ -24,14 +24,23 @@ type SlotPlan struct {
 	// Skip tells that the slot is recorded and not mailed: what it would have
 	// carried is left to the next one.
 	Skip bool
+	// Past tells that a later slot has passed, too, and gets an edition of its own: this
+	// one carries only what had been released by DueAt.
+	Past bool
 	Note string // why it is skipped, or how many slots it stands for; for people
 }
 
 // PlanSlot decides about a slot due at due (≤ now) of a schedule that runs in
 // loc. All slots up to now collapse into the latest, because an edition always
 // carries everything since the one before; lateness is measured from that
-// latest slot, so that a long downtime does not cost the slot it ended in.
+// latest slot, so that a long downtime does not cost the slot it ended in. A list
+// that catches up with all of them gets them one by one, unless they are very many.
 func PlanSlot(s *Schedule, loc *time.Location, l *List, due, now time.Time) SlotPlan {
+	if l.CatchUp == CatchUpAll {
+		if p, ok := planEach(s, loc, l, due, now); ok {
+			return p
+		}
+	}
 	p := SlotPlan{DueAt: due.UTC()}
 	for p.Missed < maxMissed {
 		next, ok := s.Next(p.DueAt, loc)
@@ -61,6 +70,31 @@ func PlanSlot(s *Schedule, loc *time.Location, l *List, due, now time.Time) Slot
 		p.Note = fmt.Sprintf("covers %d missed slots", p.Missed)
 	}
 	return p
+}
+
+// planEach is PlanSlot for one of several slots that passed; ok is false if it is
+// the only one, or of more than can be caught up with one by one.
+func planEach(s *Schedule, loc *time.Location, l *List, due, now time.Time) (p SlotPlan, ok bool) {
+	p = SlotPlan{DueAt: due.UTC(), Key: SlotKey(due), Past: true}
+	at := p.DueAt
+	for behind := 0; ; behind++ {
+		next, more := s.Next(at, loc)
+		if !more || next.After(now) {
+			ok = behind > 0
+			break
+		}
+		if behind == maxMissed {
+			return p, false
+		}
+		if at = next; behind == 0 {
+			p.Next = next
+		}
+	}
+	late := now.Sub(p.DueAt).Truncate(time.Second)
+	if p.Note = fmt.Sprintf("catches up, %v late", late); late > time.Duration(l.MaxLate) {
+		p.Skip, p.Note = true, fmt.Sprintf("skipped: %v late, and the list allows %v", late, l.MaxLate)
+	}
+	return p, ok
 }
 
 // NextDue is Next for what must have an answer: a schedule that never fires

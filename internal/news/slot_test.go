@@ -35,7 +35,7 @@ func TestPlanSlot(t *testing.T) {
 
 		wantDue, wantNext, wantNote string
 		missed                      int
-		skip                        bool
+		skip, past                  bool
 	}{
 		{name: "on time", cron: "0 7 * * *", zone: "UTC", due: "2026-03-02T07:00:00Z", now: "2026-03-02T07:00:12Z",
 			wantDue: "2026-03-02T07:00:00Z", wantNext: "2026-03-03T07:00:00Z"},
@@ -55,6 +55,16 @@ func TestPlanSlot(t *testing.T) {
 			wantDue: "2026-03-02T07:00:00Z", wantNext: "2026-03-03T07:00:00Z"},
 		{name: "policy skip, back just in time for the latest", cron: "0 7 * * *", zone: "UTC", due: "2026-03-02T07:00:00Z", now: "2026-03-04T07:00:30Z", catchUp: news.CatchUpSkip,
 			wantDue: "2026-03-04T07:00:00Z", wantNext: "2026-03-05T07:00:00Z", missed: 2, wantNote: "covers 2 missed slots"},
+		{name: "policy all, the first of three", cron: "0 * * * *", zone: "UTC", due: "2026-03-02T07:00:00Z", now: "2026-03-02T09:10:00Z", catchUp: news.CatchUpAll,
+			wantDue: "2026-03-02T07:00:00Z", wantNext: "2026-03-02T08:00:00Z", wantNote: "catches up, 2h10m0s late", past: true},
+		{name: "policy all, too late", cron: "0 7 * * *", zone: "UTC", due: "2026-03-02T07:00:00Z", now: "2026-03-04T09:00:00Z", catchUp: news.CatchUpAll,
+			wantDue: "2026-03-02T07:00:00Z", wantNext: "2026-03-03T07:00:00Z", wantNote: "skipped: 50h0m0s late, and the list allows 24h0m0s", skip: true, past: true},
+		{name: "policy all, the last", cron: "0 * * * *", zone: "UTC", due: "2026-03-02T09:00:00Z", now: "2026-03-02T09:10:00Z", catchUp: news.CatchUpAll,
+			wantDue: "2026-03-02T09:00:00Z", wantNext: "2026-03-02T10:00:00Z"},
+		{name: "policy all, a hundred before the last", cron: "* * * * *", zone: "UTC", due: "2026-03-02T07:00:00Z", now: "2026-03-02T08:40:30Z", catchUp: news.CatchUpAll,
+			wantDue: "2026-03-02T07:00:00Z", wantNext: "2026-03-02T07:01:00Z", wantNote: "catches up, 1h40m30s late", past: true},
+		{name: "policy all, too many", cron: "* * * * *", zone: "UTC", due: "2026-03-02T07:00:00Z", now: "2026-03-02T08:41:30Z", catchUp: news.CatchUpAll,
+			wantDue: "2026-03-02T08:41:00Z", wantNext: "2026-03-02T08:42:00Z", missed: 100, wantNote: "covers at least 100 missed slots"},
 		{name: "a month of minutes", cron: "* * * * *", zone: "UTC", due: "2026-03-02T07:00:00Z", now: "2026-04-02T07:00:30Z",
 			wantDue: "2026-04-02T07:00:00Z", wantNext: "2026-04-02T07:01:00Z", missed: 100, wantNote: "covers at least 100 missed slots"},
 
@@ -104,6 +114,9 @@ func TestPlanSlot(t *testing.T) {
 			}
 			if p.Missed != c.missed || p.Skip != c.skip || p.Note != c.wantNote {
 				t.Errorf("missed %d, skip %v, note %q; want %d, %v, %q", p.Missed, p.Skip, p.Note, c.missed, c.skip, c.wantNote)
+			}
+			if p.Past != c.past {
+				t.Errorf("past %v, want %v", p.Past, c.past)
 			}
 			if p.Key != c.wantDue {
 				t.Errorf("key %q, want %q", p.Key, c.wantDue)

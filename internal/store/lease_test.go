@@ -213,9 +213,18 @@ func TestASlotBroughtByAStepIsNoticedAtTheNextLook(t *testing.T) {
 			t.Errorf("forward: %+v", got)
 		}
 		w.publish("b")
-		w.db.Clock.Step(-30*24*time.Hour - 2*time.Hour)
+		// Nobody looks in the moment of the slot.
+		w.db.Clock.Step(time.Date(2026, 3, 3, 5, 59, 57, 0, time.UTC).Sub(w.db.Clock.Now()))
+		w.db.Clock.Advance(10 * time.Second)
+		if got := w.closeDue(); len(got) != 1 || got[0].SlotKey != "2026-03-03T06:00:00Z" {
+			t.Errorf("back, a slot just after: %+v", got)
+		}
+		w.publish("c")
+		w.db.Clock.Step(-2 * time.Hour)
 		w.takeNone()
 		w.until("2026-03-03T06:00:01Z")
+		w.takeNone() // it was made
+		w.until("2026-03-04T06:00:01Z")
 		if got := w.closeDue(); len(got) != 1 || got[0].Intended != 1 {
 			t.Errorf("back: %+v", got)
 		}

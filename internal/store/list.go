@@ -86,8 +86,8 @@ func checkListChoices(l news.List) error {
 			return err
 		}
 	}
-	if l.CatchUp != news.CatchUpOne && l.CatchUp != news.CatchUpSkip {
-		return &news.FieldError{Field: "catch_up", Value: string(l.CatchUp), Want: "one or skip"}
+	if l.CatchUp != news.CatchUpOne && l.CatchUp != news.CatchUpAll && l.CatchUp != news.CatchUpSkip {
+		return &news.FieldError{Field: "catch_up", Value: string(l.CatchUp), Want: "one, all or skip"}
 	}
 	if l.MaxLate < 0 {
 		return &news.FieldError{Field: "max_late", Value: l.MaxLate.String(), Want: "a duration such as 24h"}

@@ -43,7 +43,7 @@ func TestListsRefuseMistakesByField(t *testing.T) {
 			"name":         func(l *news.List) { l.Name = "World News" },
 			"zone":         func(l *news.List) { l.Zone = "Mars/Base" },
 			"schedule":     func(l *news.List) { l.Frequencies[0].Cron = "at noon" },
-			"catch_up":     func(l *news.List) { l.CatchUp = "all" },
+			"catch_up":     func(l *news.List) { l.CatchUp = "some" },
 			"on_uncertain": func(l *news.List) { l.OnUncertain = "hope" },
 			"language":     func(l *news.List) { l.Language = "<b>" },
 			"max_late":     func(l *news.List) { l.MaxLate = -1 },

@@ -29,7 +29,7 @@ const maxManual = 100
 // A slot's edition exists once: its row is unique by (list, frequency, zone,
 // slot) and is made in the transaction that moves the schedule on, so that
 // crashes, replicas and clocks that jump back make no second one. Slots that
-// passed unserved collapse into the latest (see news.PlanSlot); one that is too
+// passed unserved collapse into the latest, or come one by one (see news.PlanSlot); one that is too
 // late is recorded as skipped and leaves its articles to the next.
 func (s *Store) TakeSlot(ctx context.Context, lease time.Duration) (news.Edition, news.List, bool, error) {
 	var (
@@ -112,6 +112,11 @@ func (t *tx) serve(r scheduleRow, cutoff int64, lease time.Duration) (int64, err
 		}
 		plan = news.PlanSlot(s, location(r.Zone), &l, at(r.NextDueAt), t.now)
 	}
+	if plan.Past {
+		if cutoff, err = t.releasedBy(plan.DueAt, r.ServedThrough); err != nil {
+			return 0, err
+		}
+	}
 	if err := t.storeNextDue(r, ms(plan.Next)); err != nil {
 		return 0, err
 	}
@@ -131,6 +136,13 @@ func (t *tx) serve(r scheduleRow, cutoff int64, lease time.Duration) (int64, err
 		id = 0
 	}
 	return id, err
+}
+
+// releasedBy is the Seq of the latest release up to an instant, and from if there was none since.
+func (t *tx) releasedBy(instant time.Time, from int64) (int64, error) {
+	var v int64
+	err := t.get(&v, `SELECT coalesce(max(seq), 0) FROM articles WHERE seq > $1 AND released_at <= $2`, from, ms(instant))
+	return max(v, from), err
 }
 
 // serves tells whether an edition of this series has, or may get, a reader.
@@ -176,8 +188,9 @@ func (t *tx) insertEdition(r scheduleRow, o opening) (int64, error) {
 }
 
 // recomputeSlots mends schedules after the clock was set back: what was
-// computed while it was ahead may lie far off. Slots that were already taken
-// then are not taken again, their keys being unique.
+// computed while it was ahead may lie far off. A slot that came between the step
+// and now counts. Slots that were already taken are not taken again, their
+// keys being unique.
 func (t *tx) recomputeSlots() error {
 	var rows []scheduleRow
 	if err := t.all(&rows, `SELECT list_id, frequency, zone, next_due_at, served_through FROM schedules
@@ -193,7 +206,11 @@ func (t *tx) recomputeSlots() error {
 		if !ok {
 			continue
 		}
-		if err := t.setNextDue(r, f.Cron); err != nil {
+		due, err := firstDue(f.Cron, r.Zone, t.now.Add(-clockBack))
+		if err == nil {
+			err = t.storeNextDue(r, due)
+		}
+		if err != nil {
 			return err
 		}
 	}

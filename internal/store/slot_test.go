@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -180,6 +182,53 @@ func TestDowntimeMakesOneCatchUpEdition(t *testing.T) {
 		w.closeDue()
 		w.send()
 		if w.got("ana") != "a b c | d" {
+			t.Errorf("got %q", w.got("ana"))
+		}
+	})
+}
+
+// With catch_up = all each slot that passed gets its edition, with what had been released
+// by then: here the daemon released, and the list was paused.
+func TestCatchingUpWithEachSlot(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		l := daily("world")
+		l.CatchUp, l.MaxLate = news.CatchUpAll, news.Duration(60*time.Hour)
+		l.Frequencies, l.Paused = l.Frequencies[:1], true
+		l = w.list(l)
+		w.follow("world", "ana", "daily")
+		w.publish("a")
+		w.until("2026-03-03T07:00:00Z")
+		w.publish("b")
+		w.until("2026-03-05T05:00:00Z") // nothing new for the slot of the 4th
+		w.publish("c")
+		w.until("2026-03-05T08:00:00Z")
+		l.Paused = false
+		if err := w.db.SetList(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range w.closeDue() {
+			got = append(got, fmt.Sprint(e.SlotKey, " ", e.CutoffSeq, " ", e.Note))
+		}
+		w.send()
+		want := []string{
+			"2026-03-03T06:00:00Z 1 catches up, 50h0m0s late", "2026-03-04T06:00:00Z 2 catches up, 26h0m0s late", "2026-03-05T06:00:00Z 3 ",
+		}
+		if !slices.Equal(got, want) || w.got("ana") != "a | b | c" {
+			t.Errorf("%q, %q", got, w.got("ana"))
+		}
+		w.until("2026-03-09T08:00:00Z")
+		w.publish("d")
+		w.closeDue()
+		w.send()
+		es, err := w.db.Editions(t.Context(), "world", 0, 10)
+		if err != nil || len(es) != 7 {
+			t.Fatalf("%d editions, %v", len(es), err)
+		}
+		if skipped := es[3]; skipped.State != news.EditionSkipped || skipped.Note != "skipped: 74h0m30s late, and the list allows 60h0m0s" {
+			t.Errorf("%+v", skipped)
+		}
+		if w.got("ana") != "a | b | c | d" {
 			t.Errorf("got %q", w.got("ana"))
 		}
 	})
