@@ -84,7 +84,14 @@ func New(ctx context.Context, cfg Config, o Options) (_ *Daemon, err error) {
 		if d.unlock, err = lock(&cfg); err != nil {
 			return nil, err
 		}
+		if err := d.Store.Inspect(ctx); err != nil {
+			return nil, err
+		}
 		if err := d.Store.Migrate(ctx); err != nil {
+			return nil, err
+		}
+		// What may pass (a full disk, a lock) keeps nobody from starting.
+		if err := d.Store.Ready(ctx); errors.Is(err, store.ErrReadOnly) {
 			return nil, err
 		}
 		if err := d.warn(ctx); err != nil {
@@ -108,6 +115,9 @@ func New(ctx context.Context, cfg Config, o Options) (_ *Daemon, err error) {
 // secrets reads the signing keys, which every stage needs.
 func (d *Daemon) secrets(ctx context.Context) error {
 	if err := d.Store.CheckSchema(ctx); err != nil {
+		return err
+	}
+	if err := d.Store.Greet(ctx); err != nil {
 		return err
 	}
 	secrets, err := d.Store.Secrets(ctx)

@@ -46,9 +46,9 @@ func (d *Daemon) lookAtHalt(ctx context.Context) error {
 		return nil
 	}
 	switch {
-	case h == news.HaltServer || h == news.HaltSchema:
+	case h == news.HaltServer || h == news.HaltSchema || h == news.HaltRestored:
 		d.log.Error("sending is stopped", "err", errors.New(h.Explain()))
-	case d.halt == news.HaltServer || d.halt == news.HaltSchema:
+	case d.halt == news.HaltServer || d.halt == news.HaltSchema || d.halt == news.HaltRestored:
 		d.log.Info("sending is no longer stopped", "status", h.Explain())
 	}
 	d.halt = h

@@ -13,6 +13,10 @@ import (
 // ErrRunning says that another daemon works on the same SQLite file.
 var ErrRunning = errors.New("another daemon runs on this database")
 
+// LockDatabase keeps daemons off an SQLite file until unlock is called, as the
+// daemon itself does. ErrRunning says that one runs.
+func LockDatabase(cfg *Config) (unlock func() error, err error) { return lock(cfg) }
+
 // lock keeps a second daemon off an SQLite file. The lock is the operating
 // system's: it ends with the process, however that ends. PostgreSQL needs
 // none, because any number of daemons may share one there.

@@ -101,7 +101,8 @@ running daemon notices within a second.`,
 			root.AddCommand(c)
 		}
 	}
-	group("run", a.demoCommand(), a.initCommand(), a.serveCommand(), a.statusCommand(), a.configCommand(), a.migrateCommand())
+	group("run", a.demoCommand(), a.initCommand(), a.serveCommand(), a.statusCommand(), a.configCommand(), a.migrateCommand(),
+		a.backupCommand(), a.restoreCommand())
 	group("content", a.sourceCommand(), a.articleCommand(), a.categoryCommand(), a.tagCommand(), a.keyCommand())
 	group("people", a.listCommand(), a.subscriberCommand(), a.suppressionCommand())
 	group("sending", a.editionCommand(), a.deliveryCommand(), a.uncertainCommand(), a.bounceCommand(), a.relayCommand(), a.pauseCommand(), a.resumeCommand())
@@ -168,7 +169,17 @@ func hint(err error) string {
 	case errors.As(err, &config):
 		return "`gazetted config example` prints a complete, commented file"
 	case errors.Is(err, store.ErrNoDatabase):
-		return "run `gazetted init` (or `gazetted migrate --create`) to make one, or restore a backup"
+		return "if there was one, put it back or run `gazetted restore FILE` with a backup; else `gazetted init` (or `gazetted migrate --create`) makes a new one"
+	case errors.Is(err, store.ErrDamaged), errors.Is(err, news.ErrFault):
+		return "if it says so again after a restart, check the disk and run `gazetted restore FILE` with a backup (see docs/backup.md)"
+	case errors.Is(err, errNoDump):
+		return "install PostgreSQL's client programs (Debian: apt-get install postgresql-client), or back up where the server runs"
+	case errors.Is(err, errRestorePostgres):
+		return "stop all daemons, make an empty database, `pg_restore --no-owner --dbname=… FILE`, and start one: it knows that it was restored, and starts paused"
+	case errors.Is(err, store.ErrReadOnly):
+		return "gazetted needs to write the database, its -wal and -shm files and their folder: check owner, mode, and whether the disk is mounted read-only"
+	case errors.Is(err, news.ErrRestored):
+		return "look at `gazetted status`, then decide with `gazetted resume --restored`"
 	case errors.Is(err, store.ErrOlderSchema):
 		return "run `gazetted migrate`, or start `gazetted serve`, which does it"
 	case errors.Is(err, store.ErrNewerSchema):

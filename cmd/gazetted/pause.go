@@ -32,9 +32,37 @@ func (a *app) resumeCommand() *cobra.Command {
 	c := a.pauseTo("resume", false)
 	c.Short = "Send again: everything, one list, or one relay"
 	c.Long = `Takes back one pause: of everything (also without a flag), of one list, or of one
-relay. See gazetted status for what is paused.`
+relay. See gazetted status for what is paused.
+
+A database that was restored from a backup is paused until --restored, which
+wants two decisions, because the backup does not know what was sent after it was
+made:
+  --open hold       keep the mails that were open in the backup for you to decide
+                    about (gazetted uncertain); nobody gets one twice
+  --open send       send them; those who had one get it again
+  --slots skip      take everything published up to now for sent; what was not
+                    sent is not mailed any more, and nobody gets an article twice
+  --slots catch-up  let each list catch up as its policy says; its readers may get
+                    articles again`
 	c.Example = `  gazetted resume
-  gazetted resume --list world`
+  gazetted resume --list world
+  gazetted resume --restored --open hold --slots skip`
+	flags := resumeFlags{}
+	c.Flags().BoolVar(&flags.restored, "restored", false, "a database that was restored from a backup; needs --open and --slots")
+	c.Flags().StringVar(&flags.open, "open", "", "mails that were open in the backup: `hold` or send")
+	c.Flags().StringVar(&flags.slots, "slots", "", "slots that have passed since the backup: `skip` or catch-up")
+	c.MarkFlagsMutuallyExclusive("restored", "all", "list", "relay")
+	plain := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if !flags.restored {
+			if c.Flags().Changed("open") || c.Flags().Changed("slots") {
+				return &usageError{errors.New("--open and --slots belong to --restored"), c.CommandPath()}
+			}
+			return plain(c, args)
+		}
+		return a.withStore(c.Context(), func(s *store.Store) error { return a.resumeRestored(c.Context(), s, flags) })
+	}
+	c.Use = "resume [--all | --list NAME | --relay NAME | --restored]"
 	return c
 }
 

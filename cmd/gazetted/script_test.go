@@ -13,7 +13,9 @@ import (
 	"net"
 	"net/http"
 	"net/mail"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -64,6 +66,7 @@ func TestMain(m *testing.M) {
 //	metrics                           the last answer is metrics: well named, and all in docs/metrics.md
 //	settled FILE                      wait until there is such a file
 //	subst IN OUT                      copy a file with its ${VARIABLES} filled in
+//	pgrestore FILE                    an operator's pg_restore, over what is there
 //	parsefeed N                       the last answer is a feed of N items, as gofeed reads it
 func TestScript(t *testing.T) {
 	t.Parallel()
@@ -76,6 +79,7 @@ func TestScript(t *testing.T) {
 			testscript.Run(t, testscript.Params{
 				Dir:                 "testdata/script",
 				RequireExplicitExec: true,
+				Condition:           func(cond string) (bool, error) { return cond == name, nil }, // [sqlite], [postgres]
 				Setup: func(e *testscript.Env) error {
 					addr, err := freeLoopback()
 					if err != nil {
@@ -100,10 +104,25 @@ func TestScript(t *testing.T) {
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"waitfor": waitCommand, "fetch": fetchCommand, "header": headerCommand, "find": findCommand,
 					"readkey": readKeyCommand, "unenv": unenvCommand, "relay": relayCommand(t), "relaysays": relaySaysCommand, "relaypassword": relayPasswordCommand, "waitexec": waitExecCommand, "metrics": metricsCommand, "wordpress": wordpressCommand(t), "site": siteCommand(t), "ghost": ghostCommand(t), "newsroom": newsroomCommand(t), "mails": mailsCommand, "subst": substCommand, "recipient": recipientCommand,
-					"mailheader": mailHeaderCommand, "exitcode": exitCodeCommand, "settled": settledCommand, "parsefeed": parseFeedCommand,
+					"mailheader": mailHeaderCommand, "exitcode": exitCodeCommand, "settled": settledCommand, "parsefeed": parseFeedCommand, "pgrestore": pgRestoreCommand,
 				},
 			})
 		})
+	}
+}
+
+func pgRestoreCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: pgrestore FILE")
+	}
+	u, err := url.Parse(ts.Getenv("DATABASE"))
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "pg_restore", "--clean", "--if-exists", "--no-owner", "--exit-on-error", "--dbname="+strings.TrimPrefix(u.Path, "/"), ts.MkAbs(args[0]))
+	cmd.Env = append(os.Environ(), libpq(u)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		ts.Fatalf("pg_restore: %v: %s", err, out)
 	}
 }
 

@@ -44,12 +44,16 @@ func (a *app) showStatus(ctx context.Context, s *store.Store) error {
 		return err
 	}
 	articles := fmt.Sprintf("%d released, %d waiting", st.Articles, st.Waiting)
-	return a.fields(st, "sending", st.Halt.Explain(), "paused lists", strings.Join(st.PausedLists, ", "), "paused relays", strings.Join(st.PausedRelays, ", "),
+	err = a.fields(st, "sending", st.Halt.Explain(), "paused lists", strings.Join(st.PausedLists, ", "), "paused relays", strings.Join(st.PausedRelays, ", "),
 		"relays in trouble", relays,
 		"articles", articles, "sources", sources, "lists", number(st.Lists),
 		"subscribers", fmt.Sprintf("%d, %s", st.Subscribers, counted(st.Active, "active subscription")),
 		"editions under way", number(st.OpenEditions), "editions failed", failed, "mails", tally(st.Outbox.Counts), "held", held, "oldest waiting", clock(st.Outbox.Oldest),
 		"next slot", clock(st.NextSlot), "database", fmt.Sprintf("%s, schema %d", s.Kind(), st.Schema))
+	if err == nil && st.Restored != nil && !a.json {
+		a.showRestored(st.Restored)
+	}
+	return err
 }
 
 func (a *app) versionCommand() *cobra.Command {

@@ -17,7 +17,7 @@ import (
 	"gazetted/internal/news"
 )
 
-// The small disk of F26: a tmpfs.
+// The small disk of F26 and F31: a tmpfs.
 const smallDisk = 48 << 20
 
 // onSmallDisk runs a job on a file system of its own. Mounting needs root, or a user
@@ -73,7 +73,7 @@ func parseRow(table string, j job) (r result, found bool) {
 
 // onTmpfs mounts the small disk and runs the job on it.
 func (j job) onTmpfs(ctx context.Context, o options) result {
-	dir, err := fresh(filepath.Join(o.dir, "f26-disk"))
+	dir, err := fresh(filepath.Join(o.dir, strings.ToLower(j.id)+"-disk"))
 	if err != nil {
 		return result{job: j, err: err}
 	}

@@ -16,6 +16,9 @@ var (
 	ErrStale = errors.New("changed in the meantime")
 	// ErrPaused says that the operator has paused the work that was asked for.
 	ErrPaused = errors.New("paused")
+	// ErrRestored says that the database comes from a backup, and that nobody has
+	// decided yet what becomes of the time since.
+	ErrRestored = errors.New("this database was restored from a backup, and that waits for a decision")
 	// ErrUnavailable says that the database cannot store anything now (a full
 	// disk, another program's lock); the same may succeed later.
 	ErrUnavailable = errors.New("the database cannot be written now")

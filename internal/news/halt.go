@@ -7,6 +7,9 @@ type Halt string
 const (
 	// HaltPaused: somebody has paused everything.
 	HaltPaused Halt = "paused"
+	// HaltRestored: the database comes from a backup, and nobody has decided what
+	// becomes of the time since; see Restored.
+	HaltRestored Halt = "restored"
 	// HaltServer: the database has moved to another server, which may not have what
 	// was committed last.
 	HaltServer Halt = "server changed"
@@ -20,6 +23,8 @@ func (h Halt) Explain() string {
 	switch h {
 	case HaltPaused:
 		return "paused"
+	case HaltRestored:
+		return "paused: the database was restored from a backup; see docs/backup.md, then `gazetted resume --restored`"
 	case HaltServer:
 		return "paused: the database is on another server (a standby has taken over, or a backup was restored), which may lack what was stored last; " +
 			"see docs/postgresql.md, then `gazetted resume`"

@@ -75,6 +75,7 @@ type Status struct {
 	FailedEditions int         `json:"failed_editions,omitempty"`
 	Outbox         OutboxState `json:"outbox"`
 	NextSlot       time.Time   `json:"next_slot,omitzero"`
+	Restored       *Restored   `json:"restored,omitempty"` // nil: it was not, or that was confirmed
 }
 
 // CapturedMail is one message in the captured mailbox.

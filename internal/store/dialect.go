@@ -55,6 +55,11 @@ type dialect struct {
 	// clock reads the server's clock, in milliseconds. Empty: there is no server,
 	// and all processes have the machine's clock.
 	clock string
+	// origin names what a restored dump of this database does not have: its tables.
+	// Empty: there is nothing of the kind, a file is what its bytes are.
+	origin string
+	// moveOn makes every number that is given out from now on larger by $1.
+	moveOn []string
 	// bind turns the $N of our SQL into what the driver takes.
 	bind func(string) string
 	// retryable tells errors after which the same transaction may succeed.
@@ -81,6 +86,11 @@ func sqliteDialect() dialect {
 		server:       `''`,
 		settle:       settleSQLite,
 		versionTable: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`,
+		moveOn: []string{
+			`INSERT INTO sqlite_sequence (name, seq) SELECT name, 0 FROM sqlite_master
+				WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%' AND name NOT IN (SELECT name FROM sqlite_sequence)`,
+			`UPDATE sqlite_sequence SET seq = seq + $1 WHERE name <> 'goose_db_version'`,
+		},
 		// SQLite reads $1 as a parameter *named* "$1"; ?1 is its ordinal form.
 		bind: func(q string) string { return strings.ReplaceAll(q, "$", "?") },
 		// BUSY comes only from another process holding the lock beyond
@@ -113,8 +123,13 @@ func postgresDialect() dialect {
 		orMoved:      ` OR NOT EXISTS (SELECT 1 FROM settings WHERE name = 'server' AND split_part(value, '/', 2) = server_timeline())`,
 		settle:       settlePostgres,
 		versionTable: `SELECT count(*) FROM pg_catalog.pg_class WHERE relkind = 'r' AND relname = 'goose_db_version' AND pg_catalog.pg_table_is_visible(oid)`,
-		clock:        `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`,
-		bind:         func(q string) string { return q },
+		// Tables keep their oid for life, also through pg_upgrade. Those of another
+		// cluster may repeat: that is what server is for.
+		origin: `SELECT 'deliveries'::regclass::oid::text`,
+		moveOn: []string{`SELECT setval(c.oid::regclass, coalesce(pg_sequence_last_value(c.oid::regclass), 0) + $1) FROM pg_catalog.pg_class c
+			WHERE c.relkind = 'S' AND pg_catalog.pg_table_is_visible(c.oid) AND c.relname NOT LIKE 'goose%'`},
+		clock: `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`,
+		bind:  func(q string) string { return q },
 		retryable: func(err error) bool {
 			var e *pq.Error
 			return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01") // serialization failure, deadlock
@@ -157,6 +172,9 @@ func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
 		return fmt.Errorf("open database: %w", err)
 	}
 	if err := prepareFile(abs, o.Create); err != nil {
+		return fmt.Errorf("open database %s: %w", path, err)
+	}
+	if err := checkLog(abs); err != nil {
 		return fmt.Errorf("open database %s: %w", path, err)
 	}
 	// WAL lets readers go on while one writes; FULL makes every commit survive
@@ -205,7 +223,7 @@ func prepareFile(path string, create bool) error {
 	case err != nil:
 		return err
 	case info.Size() == 0 && !create:
-		return fmt.Errorf("the file is empty; restore a backup: %w", ErrNoDatabase)
+		return fmt.Errorf("%w: it is empty", ErrDamaged)
 	}
 	return nil
 }
@@ -219,9 +237,9 @@ func explainSQLite(err error) error {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return fmt.Errorf("%w: another program has kept it locked for %s: %w", news.ErrUnavailable, busyTimeout, err)
 	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
-		return fmt.Errorf("the file is damaged or no SQLite database; restore a backup: %w", err)
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
-		return fmt.Errorf("the file or its folder cannot be written; check owner and mode: %w", err)
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("%w: the disk is full: %w", news.ErrUnavailable, err)
 	case sqlite3.SQLITE_IOERR:

@@ -24,12 +24,14 @@ func (s *Store) Halted(ctx context.Context) (news.Halt, error) {
 // resume is to answer all of it.
 func (t *tx) halted() (news.Halt, error) {
 	var r struct {
-		Paused bool   `db:"paused"`
-		Oldest int64  `db:"oldest"`
-		Known  string `db:"known"`
-		Server string `db:"server"`
+		Paused   bool   `db:"paused"`
+		Restored bool   `db:"restored"`
+		Oldest   int64  `db:"oldest"`
+		Known    string `db:"known"`
+		Server   string `db:"server"`
 	}
 	if err := t.get(&r, `SELECT EXISTS (SELECT 1 FROM settings WHERE name = 'paused' AND value = 'true') AS paused,
+		EXISTS (SELECT 1 FROM settings WHERE name = 'restored') AS restored,
 		coalesce((SELECT CAST(value AS BIGINT) FROM settings WHERE name = 'oldest_schema'), 0) AS oldest,
 		coalesce((SELECT value FROM settings WHERE name = 'server'), '') AS known, `+t.d.server+` AS server`); err != nil {
 		return "", err
@@ -37,6 +39,8 @@ func (t *tx) halted() (news.Halt, error) {
 	switch {
 	case r.Oldest > t.schema:
 		return news.HaltSchema, nil
+	case r.Restored:
+		return news.HaltRestored, nil
 	case r.Known != r.Server:
 		return news.HaltServer, nil
 	case r.Paused:

@@ -62,9 +62,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	}
 	for _, text := range texts {
 		if err := s.write(ctx, "probe", func(t *tx) error {
-			_, err := t.exec(`INSERT INTO settings (name, value) VALUES ('probe', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
-				strconv.FormatInt(ms(t.now), 10)+text)
-			return err
+			return t.setting("probe", strconv.FormatInt(ms(t.now), 10)+text)
 		}); err != nil {
 			s.health.noteWrite(err, s.now())
 			return err

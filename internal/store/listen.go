@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/lib/pq"
@@ -42,6 +43,10 @@ func (s *Store) listenSQLite(ctx context.Context) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
+	file, err := os.Stat(s.path)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	last := int64(-1)
@@ -59,6 +64,11 @@ func (s *Store) listenSQLite(ctx context.Context) error {
 			}
 		}
 		last = version
+		// Whoever moves a file away under a running daemon has it write into the
+		// old one, which nobody will read again.
+		if now, err := os.Stat(s.path); err != nil || !os.SameFile(file, now) {
+			return s.fail(fmt.Errorf("%s was removed or replaced while in use", s.path))
+		}
 		select {
 		case <-ctx.Done():
 			return nil

@@ -87,14 +87,31 @@ func (s *Store) lockSchema(ctx context.Context) (unlock func(), err error) {
 // Schema returns the version of the database and the newest that this binary
 // knows; 0 is a database without our tables. It only reads.
 func (s *Store) Schema(ctx context.Context) (have, want int64, err error) {
-	err = s.read(ctx, "read schema version", func(t *tx) error {
-		var tables int
-		if err := t.get(&tables, t.d.versionTable); err != nil || tables == 0 {
-			return err
-		}
-		return t.get(&have, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`)
+	err = s.read(ctx, "read schema version", func(t *tx) (err error) {
+		have, err = t.schemaVersion()
+		return err
 	})
 	return have, s.schema, err
+}
+
+// schemaVersion is 0 for a database without our tables.
+func (t *tx) schemaVersion() (version int64, err error) {
+	var tables int
+	if err := t.get(&tables, t.d.versionTable); err != nil || tables == 0 {
+		return 0, err
+	}
+	err = t.get(&version, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`)
+	return version, err
+}
+
+// newestSchema is the schema of this binary, for SQLite; both databases have
+// the same steps.
+func newestSchema() (int64, error) {
+	files, err := fs.Glob(migrations.SQLite(), "*.sql")
+	if err != nil || len(files) == 0 {
+		return 0, fmt.Errorf("read migrations: %w", err)
+	}
+	return goose.NumericComponent(files[len(files)-1])
 }
 
 // CheckSchema is nil if this binary may work on the database: it has the

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"gazetted/internal/news"
@@ -59,20 +60,23 @@ func (t *tx) secrets() ([]news.Secret, error) {
 }
 
 // SetPaused stops or resumes all sending. Watching and feeds go on. To resume
-// also accepts the server that the database has moved to.
+// also accepts the server that the database has moved to. A restored database is
+// not resumed so, but news.ErrRestored: see ConfirmRestored.
 func (s *Store) SetPaused(ctx context.Context, paused bool) error {
 	return s.write(ctx, "pause", func(t *tx) error {
+		if m, err := t.restoredMark(); err != nil {
+			return err
+		} else if m != nil && !paused {
+			return news.ErrRestored
+		}
 		t.wake(news.WakeLists)
 		t.wake(news.WakeOutbox)
-		value := "true"
 		if !paused {
-			value = "false"
 			if err := t.acceptServer(); err != nil {
 				return err
 			}
 		}
-		_, err := t.exec(`INSERT INTO settings (name, value) VALUES ('paused', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, value)
-		return err
+		return t.setting("paused", strconv.FormatBool(paused))
 	})
 }
 

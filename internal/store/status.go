@@ -49,6 +49,9 @@ func (s *Store) Status(ctx context.Context) (news.Status, error) {
 		if err := t.outbox(&st.Outbox); err != nil {
 			return err
 		}
+		if st.Restored, err = t.restored(); err != nil {
+			return err
+		}
 		return t.pauses(&st)
 	})
 	return st, err

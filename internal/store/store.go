@@ -78,6 +78,13 @@ type Store struct {
 // ErrNoDatabase says that the SQLite file does not exist.
 var ErrNoDatabase = errors.New("no database there")
 
+// ErrDamaged says that the SQLite file cannot be relied upon.
+var ErrDamaged = errors.New("the file is damaged, or is no SQLite database")
+
+// ErrReadOnly says that the SQLite file, or its folder, cannot be written by
+// this user.
+var ErrReadOnly = errors.New("the file or its folder cannot be written")
+
 // ErrOlderSchema says that the database waits for a migration.
 var ErrOlderSchema = errors.New("the database is older than this binary")
 

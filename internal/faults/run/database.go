@@ -123,6 +123,17 @@ func (w *World) AgeLeases(ctx context.Context) error {
 	})
 }
 
+// Path is the SQLite file.
+func (w *World) Path() string { return strings.TrimPrefix(w.DSN, "sqlite:") }
+
+// PassSlots lets a day pass for every schedule: its next slot was missed.
+func (w *World) PassSlots(ctx context.Context) error {
+	return w.with(ctx, func(c *sql.Conn) error {
+		_, err := c.ExecContext(ctx, fmt.Sprintf(`UPDATE schedules SET next_due_at = %d WHERE next_due_at > 0`, time.Now().Add(-24*time.Hour).UnixMilli()))
+		return err
+	})
+}
+
 // LockWrites keeps every daemon from writing deliveries until release is called: a second
 // process holds SQLite's write lock, or a lock on the table.
 func (w *World) LockWrites(ctx context.Context) (release func() error, err error) {

@@ -74,6 +74,7 @@ func (w *World) Start(ctx context.Context) (*Process, error) {
 	p := &Process{w: w, done: make(chan struct{}), addr: make(chan string, 1), events: map[string]int{}, file: file}
 	p.cmd = exec.Command(w.Binary, "--config", w.config, "serve") //nolint:noctx // how it ends is what a run is about
 	p.cmd.Stderr = p
+	p.cmd.SysProcAttr = w.Attr
 	if err := p.cmd.Start(); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -145,6 +146,22 @@ func (p *Process) lastWords() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return string(bytes.Join(p.tail, []byte("\n")))
+}
+
+// StartRefused starts a daemon that must end at once with 1, and returns its last words; "":
+// it did not.
+func (w *World) StartRefused(ctx context.Context) string {
+	p, err := w.Start(ctx)
+	if err == nil {
+		w.Problem("the daemon runs")
+		p.end()
+		return ""
+	}
+	if p == nil || !p.Ended() || p.Code() != 1 {
+		w.Problem("the daemon did not end with 1: %v", err)
+		return ""
+	}
+	return p.lastWords()
 }
 
 // Kill ends the daemon with SIGKILL, counts the fault, and the open connections in what

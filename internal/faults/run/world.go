@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"gazetted/internal/faults/sink"
@@ -74,11 +75,13 @@ type World struct {
 
 	// Injected counts the faults that happened, Bound the extra copies that they allow.
 	Injected, Bound int
-	config          string
-	relays          []string // sections of the configuration
-	sourceID        int64
-	articles        int
-	drop            func() error // of the schema
+	// Attr is how daemons are started; nil: as usual.
+	Attr     *syscall.SysProcAttr
+	config   string
+	relays   []string // sections of the configuration
+	sourceID int64
+	articles int
+	drop     func() error // of the schema
 
 	mu        sync.Mutex
 	processes []*Process
@@ -142,7 +145,7 @@ func (w *World) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	if w.Store, err = store.Open(ctx, w.DSN, store.Options{}); err != nil {
+	if err := w.Reopen(ctx); err != nil {
 		return err
 	}
 	secrets, err := w.Store.Secrets(ctx)
@@ -181,6 +184,12 @@ func (w *World) People(name string, from, n int) (string, error) {
 	}
 	path := filepath.Join(w.Dir, name)
 	return path, os.WriteFile(path, []byte(text.String()), 0o600)
+}
+
+// Reopen opens the run's own view of the ledger, after a fault that needed it closed.
+func (w *World) Reopen(ctx context.Context) (err error) {
+	w.Store, err = store.Open(ctx, w.DSN, store.Options{})
+	return err
 }
 
 // Address is that of the subscriber with this number. Domains are many, because a courier
