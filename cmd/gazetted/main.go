@@ -169,7 +169,7 @@ func hint(err error) string {
 	case errors.As(err, &config):
 		return "`gazetted config example` prints a complete, commented file"
 	case errors.Is(err, store.ErrNoDatabase):
-		return "if there was one, put it back or run `gazetted restore FILE` with a backup; else `gazetted init` (or `gazetted migrate --create`) makes a new one"
+		return "run `gazetted init` (or `gazetted migrate --create`) to make one; if there was one, put it back, or run `gazetted restore FILE` with a backup"
 	case errors.Is(err, store.ErrDamaged), errors.Is(err, news.ErrFault):
 		return "if it says so again after a restart, check the disk and run `gazetted restore FILE` with a backup (see docs/backup.md)"
 	case errors.Is(err, errNoDump):

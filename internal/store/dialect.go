@@ -181,7 +181,7 @@ func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
 	// a power cut (NORMAL loses the last ones).
 	pragmas := url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)",
-		"foreign_keys(ON)", "temp_store(MEMORY)", "mmap_size(0)", "cache_size(-16000)",
+		"foreign_keys(ON)", "temp_store(MEMORY)", "mmap_size(0)", "cache_size(-16000)", "wal_autocheckpoint(0)", // see checkpoint
 	}}
 	dsn := func(extra ...string) string {
 		// SQLite would make a file that has gone, and an empty database of it.

@@ -23,6 +23,7 @@ import (
 type group struct {
 	turn chan struct{} // holds a token while somebody writes
 	conn *prepared     // of whoever has the turn
+	ran  int           // commits since somebody looked at the length of the log
 
 	mu    sync.Mutex
 	queue []*ticket
@@ -205,7 +206,33 @@ func (s *Store) commitAll(ctx context.Context, batch []*ticket) error {
 		return err
 	}
 	committed = true
+	if s.group.ran++; s.group.ran >= lookAtLog {
+		s.group.ran = 0
+		s.checkpoint(ctx)
+	}
 	return nil
+}
+
+// When the log is copied into the database.
+const (
+	lookAtLog = 16   // commits between looks
+	longLog   = 1000 // pages; SQLite's own default
+)
+
+// checkpoint copies a long log into the database. SQLite would do it by itself,
+// and would tell nobody when it fails: the log would grow on a disk that has
+// begun to fail. What was committed is safe in any case. The caller has the turn.
+func (s *Store) checkpoint(ctx context.Context) {
+	var r struct {
+		Busy         int `db:"busy"`
+		Log          int `db:"log"`
+		Checkpointed int `db:"checkpointed"`
+	}
+	err := s.group.conn.GetContext(ctx, &r, `PRAGMA wal_checkpoint(NOOP)`)
+	if err == nil && r.Log-r.Checkpointed >= longLog {
+		err = s.group.conn.GetContext(ctx, &r, `PRAGMA wal_checkpoint(PASSIVE)`)
+	}
+	_ = s.observe(err) // what has to be done about it, it does
 }
 
 // savepoint runs one transaction of a commit, alone (single) without a

@@ -52,7 +52,7 @@ func TestReadyFollowsTheWrites(t *testing.T) {
 	t.Parallel()
 	db := dbtest.SQLite(t)
 	hurry := news.WithPatience(t.Context(), 10*time.Millisecond)
-	if err := db.Ready(hurry); err != nil {
+	if err := db.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	release := lockOut(t, db.DSN)
@@ -68,7 +68,7 @@ func TestReadyFollowsTheWrites(t *testing.T) {
 		t.Errorf("it tried again at once: %v", err)
 	}
 	db.Clock.Advance(2 * time.Second)
-	if err := db.Ready(hurry); err != nil {
+	if err := db.Ready(t.Context()); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 

@@ -96,7 +96,7 @@ func TestFileOfANewDatabase(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Open(t.Context(), "sqlite:"+empty, store.Options{}); !errors.Is(err, store.ErrNoDatabase) {
+	if _, err := store.Open(t.Context(), "sqlite:"+empty, store.Options{}); !errors.Is(err, store.ErrDamaged) {
 		t.Errorf("empty file: %v", err)
 	}
 }

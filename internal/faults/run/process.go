@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,6 +46,36 @@ func build(ctx context.Context, root, path string, flags ...string) (string, err
 	return path, nil
 }
 
+// BuildMutant is Build with one line of the product changed: a fault of its own, which the
+// oracle must find.
+func BuildMutant(ctx context.Context, dir, file, from, to string) (string, error) {
+	root, err := module(ctx)
+	if err != nil {
+		return "", err
+	}
+	file = filepath.Join(root, file)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	if bytes.Count(text, []byte(from)) != 1 {
+		return "", fmt.Errorf("%s has not exactly one %q", file, from)
+	}
+	mutant := filepath.Join(dir, "mutant.go")
+	if err := os.WriteFile(mutant, bytes.ReplaceAll(text, []byte(from), []byte(to)), 0o600); err != nil {
+		return "", err
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{file: mutant}})
+	if err != nil {
+		return "", err
+	}
+	list := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(list, overlay, 0o600); err != nil {
+		return "", err
+	}
+	return build(ctx, root, filepath.Join(dir, "gazetted"), "-overlay", list)
+}
+
 // Process is one running daemon.
 type Process struct {
 	URL string // of its web server, without a slash at the end
@@ -72,7 +103,8 @@ func (w *World) Start(ctx context.Context) (*Process, error) {
 		return nil, err
 	}
 	p := &Process{w: w, done: make(chan struct{}), addr: make(chan string, 1), events: map[string]int{}, file: file}
-	p.cmd = exec.Command(w.Binary, "--config", w.config, "serve") //nolint:noctx // how it ends is what a run is about
+	args := append(slices.Clone(w.Under), w.Binary, "--config", w.config, "serve")
+	p.cmd = exec.Command(args[0], args[1:]...) //nolint:noctx // how it ends is what a run is about
 	p.cmd.Stderr = p
 	p.cmd.SysProcAttr = w.Attr
 	if err := p.cmd.Start(); err != nil {
@@ -91,7 +123,7 @@ func (w *World) Start(ctx context.Context) (*Process, error) {
 		p.URL = "http://" + addr
 		return p, nil
 	case <-p.done:
-		return p, fmt.Errorf("the daemon ended with %d: %s", p.Code(), p.lastWords())
+		return p, fmt.Errorf("the daemon ended with %d: %s", p.Code(), p.LastWords())
 	case <-ctx.Done():
 		p.end()
 		return p, fmt.Errorf("start the daemon: %w", ctx.Err())
@@ -142,7 +174,8 @@ func (p *Process) Events(msg string) int {
 	return p.events[msg]
 }
 
-func (p *Process) lastWords() string {
+// LastWords are the last lines of its log.
+func (p *Process) LastWords() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return string(bytes.Join(p.tail, []byte("\n")))
@@ -161,7 +194,7 @@ func (w *World) StartRefused(ctx context.Context) string {
 		w.Problem("the daemon did not end with 1: %v", err)
 		return ""
 	}
-	return p.lastWords()
+	return p.LastWords()
 }
 
 // Kill ends the daemon with SIGKILL, counts the fault, and the open connections in what
@@ -217,7 +250,7 @@ func (p *Process) Stop(ctx context.Context) error {
 	defer cancel()
 	code, err := p.Wait(ctx)
 	if err == nil && code != 0 {
-		err = fmt.Errorf("the daemon ended with %d after SIGTERM: %s", code, p.lastWords())
+		err = fmt.Errorf("the daemon ended with %d after SIGTERM: %s", code, p.LastWords())
 	}
 	return err
 }

@@ -76,7 +76,9 @@ type World struct {
 	// Injected counts the faults that happened, Bound the extra copies that they allow.
 	Injected, Bound int
 	// Attr is how daemons are started; nil: as usual.
-	Attr     *syscall.SysProcAttr
+	Attr *syscall.SysProcAttr
+	// Under is the command that daemons are run under, such as strace; nil: none.
+	Under    []string
 	config   string
 	relays   []string // sections of the configuration
 	sourceID int64
