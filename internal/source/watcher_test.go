@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -181,12 +182,10 @@ func TestWatch_37_HintsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemStore(news.Source{Name: "site", Kind: news.SourceGhost, Settings: news.SourceSettings{Poll: news.Duration(time.Hour)}})
 		m.now = time.Now
-		looks := 0
-		w := New(Options{Store: m, Client: testClient(t), Events: func(Event) { looks++ }})
-		during := 0
+		var looks, during atomic.Int32
+		w := New(Options{Store: m, Client: testClient(t), Events: func(Event) { looks.Add(1) }})
 		w.lookers[news.SourceGhost] = lookFunc(func(ctx context.Context, j *job) (outcome, error) {
-			if during > 0 {
-				during--
+			if during.CompareAndSwap(1, 0) {
 				return outcome{complete: true}, w.Hint(ctx, j.src)
 			}
 			return outcome{complete: true}, nil
@@ -195,8 +194,8 @@ func TestWatch_37_HintsAreBounded(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- w.Run(ctx) }()
 		<-time.After(time.Minute)
-		if looks != 1 {
-			t.Fatalf("%d looks before any hint", looks)
+		if n := looks.Load(); n != 1 {
+			t.Fatalf("%d looks before any hint", n)
 		}
 		src, err := m.SourceByName(ctx, "site")
 		if err != nil {
@@ -210,22 +209,23 @@ func TestWatch_37_HintsAreBounded(t *testing.T) {
 			synctest.Wait()
 		}
 		hint()
-		if looks != 2 {
-			t.Fatalf("%d looks after a hint, want one at once", looks)
+		if n := looks.Load(); n != 2 {
+			t.Fatalf("%d looks after a hint, want one at once", n)
 		}
 		for range 100 { // ten in a second
 			hint()
 			<-time.After(100 * time.Millisecond)
 		}
-		if looks < 5 || looks > 8 {
-			t.Errorf("%d looks after ten seconds of hints", looks)
+		if n := looks.Load(); n < 5 || n > 8 {
+			t.Errorf("%d looks after ten seconds of hints", n)
 		}
 		<-time.After(time.Minute)
-		during, looks = 1, 0
+		during.Store(1)
+		looks.Store(0)
 		hint()
 		<-time.After(time.Minute)
-		if looks != 2 {
-			t.Errorf("%d looks, want a second one for the hint during the first", looks)
+		if n := looks.Load(); n != 2 {
+			t.Errorf("%d looks, want a second one for the hint during the first", n)
 		}
 		if err := w.Hint(ctx, news.Source{ID: 99}); !errors.Is(err, news.ErrNotFound) {
 			t.Errorf("a source that is gone: %v", err)
