@@ -11,7 +11,7 @@ TESTENV := go run ./internal/testenv
 CC   := $(shell go env CC)
 RACE := $(if $(shell command -v $(firstword $(CC)) 2>/dev/null),-race)
 
-TEST_TIMEOUT ?= 15m
+TEST_TIMEOUT ?= 25m
 FUZZTIME     ?= 10s
 PKG          ?= ./...
 
